@@ -1,0 +1,1 @@
+"""Where pixels are in the patient. No DICOM library is known here."""

@@ -1,0 +1,1 @@
+"""What a stack shows, how sure that is, and what to do about it."""

@@ -1,0 +1,1 @@
+"""The objects the node makes, one file per object."""

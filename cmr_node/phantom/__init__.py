@@ -1,0 +1,1 @@
+"""Simulated cardiac MR studies with known truth."""

@@ -1,0 +1,1 @@
+"""Instances on disk and the index over them."""
