@@ -21,7 +21,9 @@ from cmr_node.errors import ConfigurationError
 ENVIRONMENT_PREFIX = "CMR_NODE_"
 KIBI, MEBI, GIBI = 1 << 10, 1 << 20, 1 << 30
 
-AETitle = Annotated[str, Field(pattern=r"^(?! )[\x20-\x5b\x5d-\x7e]{1,16}(?<! )$")]
+AETitle = Annotated[
+    str, Field(pattern=r"^[\x21-\x5b\x5d-\x7e]([\x20-\x5b\x5d-\x7e]{0,14}[\x21-\x5b\x5d-\x7e])?$")
+]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Wanted = Literal["derived", "original"]
@@ -49,7 +51,9 @@ class Storage(Section):
         10 * GIBI, ge=0, description="With less free disk than this no new work is started (bytes)."
     )
     hard_free_bytes: int = Field(
-        2 * GIBI, ge=0, description="With less free disk than this C-STORE is answered 0xA700 (bytes)."
+        2 * GIBI,
+        ge=0,
+        description="With less free disk than this C-STORE is answered 0xA700 (bytes).",
     )
     spill_bytes: int = Field(
         4 * MEBI,
@@ -88,9 +92,12 @@ class Receive(Section):
     max_pdu_bytes: int = Field(
         128 * KIBI, ge=4 * KIBI, le=MEBI, description="Largest PDU the node accepts (bytes)."
     )
-    idle_timeout: Seconds = Field(60, description="A silent association is aborted after this long (s).")
+    idle_timeout: Seconds = Field(
+        60, description="A silent association is aborted after this long (s)."
+    )
     connect_timeout: Seconds = Field(
-        10, description="A connection that has not asked for an association is closed after this long (s)."
+        10,
+        description="A connection that has not asked for an association is closed after this long (s).",
     )
     same_uid_other_content: Literal["warning", "success", "refuse"] = Field(
         "warning",
@@ -103,10 +110,12 @@ class Assemble(Section):
     """When a series and a study count as complete."""
 
     settle: Seconds = Field(
-        1.0, description="A study whose tags prove it complete is ready after this long without an instance (s)."
+        1.0,
+        description="A study whose tags prove it complete is ready after this long without an instance (s).",
     )
     quiet_period: Seconds = Field(
-        60, description="A series that proves nothing is complete after this long without an instance (s)."
+        60,
+        description="A series that proves nothing is complete after this long without an instance (s).",
     )
     stall_period: Seconds = Field(
         300, description="A series that announced more than came is waited for this long (s)."
@@ -118,10 +127,16 @@ class Standardise(Section):
     """What is re-indexed, and how sure the header must be."""
 
     min_margin_deg: float = Field(
-        15, ge=0, le=45, description="The in-plane angle must be this far from the next orientation (degrees)."
+        15,
+        ge=0,
+        le=45,
+        description="The in-plane angle must be this far from the next orientation (degrees).",
     )
     min_conditioning: float = Field(
-        0.5, ge=0, le=1, description="Below this second singular value the header's view is not believed (1)."
+        0.5,
+        ge=0,
+        le=1,
+        description="Below this second singular value the header's view is not believed (1).",
     )
     long_axis: Literal["leave", "act"] = Field(
         "leave", description="Whether 2CH, 3CH and 4CH stacks are re-indexed or left as they are."
@@ -133,9 +148,13 @@ class Work(Section):
 
     slots: int = Field(1, ge=1, le=64, description="Jobs at once on this host, one process each.")
     job_timeout: Seconds = Field(600, description="A job is killed after this long (s).")
-    heartbeat: Seconds = Field(5, gt=0, description="Interval between two signs of life of a worker (s).")
+    heartbeat: Seconds = Field(
+        5, gt=0, description="Interval between two signs of life of a worker (s)."
+    )
     takeover_after: Seconds = Field(
-        30, gt=0, description="A worker silent for this long is dead and its jobs are taken over (s)."
+        30,
+        gt=0,
+        description="A worker silent for this long is dead and its jobs are taken over (s).",
     )
     crash_limit: int = Field(
         2, ge=1, description="A job that killed its worker this often is isolated, not run again."
@@ -145,18 +164,29 @@ class Work(Section):
 class Deliver(Section):
     """The door out: how results reach the peers."""
 
-    associations: int = Field(2, ge=1, le=16, description="Associations at once to one destination.")
-    retry_first: Seconds = Field(30, gt=0, description="Wait before the second attempt; doubled after each (s).")
+    associations: int = Field(
+        2, ge=1, le=16, description="Associations at once to one destination."
+    )
+    retry_first: Seconds = Field(
+        30, gt=0, description="Wait before the second attempt; doubled after each (s)."
+    )
     retry_cap: Seconds = Field(600, gt=0, description="Longest wait between two attempts (s).")
-    retry_jitter: float = Field(0.2, ge=0, lt=1, description="Random share added to or taken from a wait (1).")
+    retry_jitter: float = Field(
+        0.2, ge=0, lt=1, description="Random share added to or taken from a wait (1)."
+    )
     give_up_after: Seconds = Field(
-        72 * 3600, description="After this long without success a delivery becomes a dead letter (s)."
+        72 * 3600,
+        description="After this long without success a delivery becomes a dead letter (s).",
     )
     permanent_attempts: int = Field(
         3, ge=1, description="An instance that is refused for good is sent this often at most."
     )
-    connect_timeout: Seconds = Field(10, gt=0, description="Wait for a connection or an association (s).")
-    response_timeout: Seconds = Field(60, gt=0, description="Wait for the answer to one C-STORE (s).")
+    connect_timeout: Seconds = Field(
+        10, gt=0, description="Wait for a connection or an association (s)."
+    )
+    response_timeout: Seconds = Field(
+        60, gt=0, description="Wait for the answer to one C-STORE (s)."
+    )
 
 
 class Observe(Section):
@@ -164,9 +194,12 @@ class Observe(Section):
 
     host: str = Field("127.0.0.1", description="Address of /metrics, /livez and /readyz.")
     port: Port = Field(
-        9640, description="receive answers here, assemble, deliver and work on the next ports; 0 means none."
+        9640,
+        description="receive answers here, assemble, deliver and work on the next ports; 0 means none.",
     )
-    log_format: Literal["text", "json"] = Field("text", description="One line of text or JSON per event.")
+    log_format: Literal["text", "json"] = Field(
+        "text", description="One line of text or JSON per event."
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="Events below this level are not written."
     )
@@ -182,7 +215,9 @@ class Peer(Section):
     ae_title: str = Field(
         description='AE title, exact; "*" lets any title in from the listed address (senders only).'
     )
-    host: str = Field(description="Host name, address or, for a peer that only sends, a CIDR range.")
+    host: str = Field(
+        description="Host name, address or, for a peer that only sends, a CIDR range."
+    )
     port: Port = Field(104, description="TCP port the peer listens on.")
     sends: bool = Field(False, description="Whether the peer may send to this node.")
     receives: tuple[Wanted, ...] = Field(
@@ -199,7 +234,9 @@ class Peer(Section):
     @model_validator(mode="after")
     def _reachable(self) -> Self:
         if self.receives and (self.ae_title == "*" or "/" in self.host):
-            raise ValueError('a peer that receives needs one AE title and one host, not "*" or a range')
+            raise ValueError(
+                'a peer that receives needs one AE title and one host, not "*" or a range'
+            )
         if "/" in self.host:
             ipaddress.ip_network(self.host)
         return self

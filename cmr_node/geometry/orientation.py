@@ -95,7 +95,9 @@ class Orientation(StrEnum):
         rows, columns = shape
         return (columns, rows) if self.transposes else (rows, columns)
 
-    def index_map(self, shape: tuple[int, int]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    def index_map(
+        self, shape: tuple[int, int]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Where each pixel of the result came from.
 
         Parameters
