@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.filewriter import write_dataset
 from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
 SAX_IOP = [0.6428, 0.6634, -0.3830, 0.1710, 0.3630, 0.9160]
@@ -76,7 +76,8 @@ def mr(
     ds.AcquisitionNumber = 1
     ds.InstanceNumber = slice_number * 2 + phase + 1
     ds.ImagePositionPatient = [
-        str(round(float(v), 9)) for v in np.array([-80.25, -120.5, 60.125]) + 10 * slice_number * normal
+        str(round(float(v), 9))
+        for v in np.array([-80.25, -120.5, 60.125]) + 10 * slice_number * normal
     ]
     ds.ImageOrientationPatient = [str(v) for v in iop]
     ds.PositionReferenceIndicator = ""
