@@ -54,7 +54,7 @@ def mr(
     ds.ContentDate, ds.ContentTime = "20200102", "030410"
     ds.AcquisitionDate, ds.AcquisitionTime = "20200102", "030406"
     ds.AccessionNumber = "A1"
-    ds.Modality = "MR"
+    ds.Modality, ds.BodyPartExamined = "MR", "HEART"
     ds.Manufacturer = "SCANNER WORKS"
     ds.ReferringPhysicianName = ""
     ds.StudyDescription = "CMR"
