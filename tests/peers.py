@@ -1,0 +1,237 @@
+"""Real peers on loopback and free ports: DCMTK's storescp, Orthanc, PostgreSQL.
+
+Each is a context manager that returns when the peer answers and, on leaving, waits until its
+process is gone.  ``need(...)`` skips a test where a program is not installed.
+
+    with storescp(folder, "--ignore") as peer: ...      # peer.port, peer.ae_title
+    with orthanc() as pacs: ... pacs.instances()        # REST through urllib
+    with postgres() as url: ...                         # postgresql+psycopg://...
+
+Debian's DCMTK and Orthanc wait for a delayed acknowledgement at every object unless
+TCP_NODELAY=1 is in their environment (about 20 objects a second); ``ENVIRONMENT`` has it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ENVIRONMENT = {**os.environ, "TCP_NODELAY": "1"}
+LOOPBACK = "127.0.0.1"
+START_S, STOP_S = 30.0, 20.0
+POSTGRES_BIN = Path("/usr/lib/postgresql")
+
+
+def need(*programs: str) -> None:
+    """Skip the calling test unless every program is installed."""
+    for program in programs:
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed")
+
+
+def free_port() -> int:
+    """A TCP port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until(true: Callable[[], bool], what: str, seconds: float = START_S) -> None:
+    """Poll until ``true()``; fail, naming ``what``, after ``seconds``."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {seconds} s in vain: {what}")
+        time.sleep(0.02)
+
+
+def listens(port: int) -> bool:
+    """Whether something accepts a connection on the loopback port."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex((LOOPBACK, port)) == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A DICOM peer that can be sent to."""
+
+    port: int
+    ae_title: str
+    folder: Path
+
+    def files(self) -> list[Path]:
+        """What it has stored, sorted by name."""
+        return sorted(path for path in self.folder.iterdir() if path.is_file())
+
+
+@dataclass(frozen=True, slots=True)
+class Orthanc:
+    """A running Orthanc."""
+
+    port: int
+    http_port: int
+    ae_title: str
+    pid: int
+
+    def get(self, path: str) -> Any:
+        """The JSON answer to GET ``path``."""
+        url = f"http://{LOOPBACK}:{self.http_port}{path}"
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return json.load(answer)
+
+    def file(self, instance: str) -> bytes:
+        """One instance as Orthanc stored it, as a DICOM file."""
+        url = f"http://{LOOPBACK}:{self.http_port}/instances/{instance}/file"
+        with urllib.request.urlopen(url, timeout=30) as answer:
+            return bytes(answer.read())
+
+    def instances(self) -> list[str]:
+        """Orthanc's identifiers of all instances."""
+        return [str(identifier) for identifier in self.get("/instances")]
+
+    def sop_instance_uids(self) -> list[str]:
+        """SOP Instance UIDs of all instances, sorted."""
+        return sorted(
+            str(found["MainDicomTags"]["SOPInstanceUID"]) for found in self.get("/instances?expand")
+        )
+
+
+@contextmanager
+def process(
+    arguments: Sequence[str], ready: Callable[[], bool], log: Path, **options: Any
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a program until the block is left; what it says goes to ``log``."""
+    with log.open("ab") as output:
+        child = subprocess.Popen(
+            [str(argument) for argument in arguments],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            **{"env": ENVIRONMENT, **options},
+        )
+    try:
+        wait_until(
+            lambda: child.poll() is not None or ready(), f"{arguments[0]} answers, see {log}"
+        )
+        if child.poll() is not None:
+            said = log.read_text(errors="replace")[-2000:]
+            raise AssertionError(f"{arguments[0]} ended with {child.returncode}: {said}")
+        yield child
+    finally:
+        child.terminate()
+        try:
+            child.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait(STOP_S)
+
+
+@contextmanager
+def storescp(
+    folder: Path, *options: str, ae_title: str = "STORESCP", port: int = 0
+) -> Iterator[Listener]:
+    """DCMTK's storescp; stores into ``folder`` unless ``--ignore`` is among the options."""
+    need("storescp")
+    folder.mkdir(parents=True, exist_ok=True)
+    port = port or free_port()
+    arguments = ["storescp", "-aet", ae_title, "-od", str(folder), *options, str(port)]
+    log = folder.parent / f"{folder.name}-storescp.log"
+    with process(arguments, lambda: listens(port), log):
+        yield Listener(port, ae_title, folder)
+
+
+@contextmanager
+def orthanc(*, ae_title: str = "TESTPACS", **configuration: Any) -> Iterator[Orthanc]:
+    """Orthanc with an empty store; any sender may store; ``configuration`` goes on top."""
+    need("Orthanc")
+    with tempfile.TemporaryDirectory(prefix="orthanc-") as name:
+        folder = Path(name)
+        port, http_port = free_port(), free_port()
+        settings = {
+            "Name": ae_title,
+            "StorageDirectory": str(folder / "storage"),
+            "IndexDirectory": str(folder / "storage"),
+            "Plugins": [],
+            "HttpPort": http_port,
+            "RemoteAccessAllowed": False,
+            "AuthenticationEnabled": False,
+            "DicomAet": ae_title,
+            "DicomPort": port,
+            "DicomCheckCalledAet": True,
+            "DicomAlwaysAllowEcho": True,
+            "DicomAlwaysAllowStore": True,
+            "DicomCheckModalityHost": False,
+            "OverwriteInstances": False,
+            "StableAge": 2,
+            "UnknownSopClassAccepted": False,
+            "DicomScuTimeout": 10,
+            "DicomScpTimeout": 30,
+            "DicomAssociationCloseDelay": 1,
+            **configuration,
+        }
+        (folder / "orthanc.json").write_text(json.dumps(settings))
+
+        def healthy() -> bool:
+            try:
+                system = f"http://{LOOPBACK}:{http_port}/system"
+                with urllib.request.urlopen(system, timeout=2) as answer:
+                    return answer.status == 200 and listens(port)
+            except (urllib.error.URLError, OSError):
+                return False
+
+        arguments = ["Orthanc", str(folder / "orthanc.json")]
+        with process(arguments, healthy, folder / "log.txt") as child:
+            yield Orthanc(port, http_port, ae_title, child.pid)
+
+
+@contextmanager
+def postgres() -> Iterator[str]:
+    """An empty PostgreSQL; gives its SQLAlchemy URL.
+
+    It keeps nothing through a power cut (fsync off): tests kill processes, not machines.
+    The server refuses to run as root and then runs as the user ``postgres``.
+    """
+    versions = sorted(POSTGRES_BIN.glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
+    if not versions:
+        pytest.skip("PostgreSQL is not installed")
+    programs = versions[-1].parent
+    user: dict[str, Any] = {"user": "postgres"} if os.geteuid() == 0 else {}
+    folder = Path(tempfile.mkdtemp(prefix="postgres-"))
+    try:
+        if user:
+            shutil.chown(folder, "postgres", "postgres")
+        data, port = folder / "data", free_port()
+        subprocess.run(
+            [str(programs / "initdb"), "-D", str(data), *"-U cmr -A trust -E UTF8 -N".split()],
+            check=True,
+            capture_output=True,
+            cwd=folder,
+            **user,
+        )
+        arguments = [
+            *(str(programs / "postgres"), "-D", str(data), "-p", str(port), "-F"),
+            *("-c", f"listen_addresses={LOOPBACK}", "-c", "unix_socket_directories="),
+        ]
+
+        def ready() -> bool:
+            probe = [str(programs / "pg_isready"), "-q", "-h", LOOPBACK, "-p", str(port)]
+            return subprocess.run(probe, check=False).returncode == 0
+
+        with process(arguments, ready, folder / "log.txt", cwd=folder, **user):
+            yield f"postgresql+psycopg://cmr@{LOOPBACK}:{port}/postgres"
+    finally:
+        shutil.rmtree(folder)
