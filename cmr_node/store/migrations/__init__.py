@@ -1,0 +1,1 @@
+"""Alembic revisions of the index, run by ``store.database`` at start."""
