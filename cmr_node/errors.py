@@ -1,7 +1,7 @@
 """What can go wrong, and whether trying again could help.
 
     NodeError
-    ├── ConfigurationError        a setting, an extra or a model is not as it must be; mend and start again
+    ├── ConfigurationError        a setting, an extra or a model is wrong; mend it, start again
     │   └── RuntimeMissing        onnxruntime absent, or installed twice
     ├── BadInstance               the bytes of one instance cannot be taken or worked on
     │   ├── UnreadableHeader      no DICOM data set, or one past the limits of the reader

@@ -40,11 +40,12 @@ class Storage(Section):
 
     root: Path = Field(
         Path("/var/lib/cmr-node"),
-        description="Folder of the instances, the journal and the SQLite files; must survive a power cut.",
+        description="Folder of the instances, the journal and the SQLite files; must survive a "
+        "power cut.",
     )
     database: str = Field(
         "",
-        description="SQLAlchemy URL of index and queue, for example postgresql+psycopg://user@host/cmr; "
+        description="SQLAlchemy URL of index and queue, such as postgresql+psycopg://user@host/cmr; "
         "empty means SQLite files in root.",
     )
     soft_free_bytes: int = Field(
@@ -58,14 +59,16 @@ class Storage(Section):
     spill_bytes: int = Field(
         4 * MEBI,
         ge=64 * KIBI,
-        description="An instance larger than this goes to a file of its own while it arrives (bytes).",
+        description="An instance larger than this goes to a file of its own while it arrives "
+        "(bytes).",
     )
 
     @model_validator(mode="after")
     def _hard_below_soft(self) -> Self:
         if self.hard_free_bytes > self.soft_free_bytes:
             raise ValueError(
-                f"hard_free_bytes {self.hard_free_bytes} must not exceed soft_free_bytes {self.soft_free_bytes}"
+                f"hard_free_bytes {self.hard_free_bytes} must not exceed "
+                f"soft_free_bytes {self.soft_free_bytes}"
             )
         return self
 
@@ -84,7 +87,8 @@ class Receive(Section):
     """The door in: the C-STORE SCP."""
 
     ae_title: AETitle = Field("CMRNODE", description="Called AE title; another one is rejected.")
-    host: str = Field("0.0.0.0", description="Address to listen on.")  # noqa: S104 - peers are listed, loopback only by default
+    # every interface: who may come in is the peer list's business, loopback alone by default
+    host: str = Field("0.0.0.0", description="Address to listen on.")  # noqa: S104
     port: Port = Field(11112, description="TCP port to listen on; 0 takes a free one.")
     max_associations: int = Field(
         20, ge=1, le=1000, description="Associations at once; one more is rejected as transient."
@@ -97,11 +101,12 @@ class Receive(Section):
     )
     connect_timeout: Seconds = Field(
         10,
-        description="A connection that has not asked for an association is closed after this long (s).",
+        description="A connection that has not asked for an association is closed after this "
+        "long (s).",
     )
     same_uid_other_content: Literal["warning", "success", "refuse"] = Field(
         "warning",
-        description="Answer when a known SOP Instance UID comes with other content, which is kept aside: "
+        description="Answer when a known SOP Instance UID comes with other content, kept aside: "
         "warning 0xB007, success 0x0000, or refuse 0x0111.",
     )
 
@@ -111,11 +116,13 @@ class Assemble(Section):
 
     settle: Seconds = Field(
         1.0,
-        description="A study whose tags prove it complete is ready after this long without an instance (s).",
+        description="A study whose tags prove it complete is ready after this long without an "
+        "instance (s).",
     )
     quiet_period: Seconds = Field(
         60,
-        description="A series that proves nothing is complete after this long without an instance (s).",
+        description="A series that proves nothing is complete after this long without an "
+        "instance (s).",
     )
     stall_period: Seconds = Field(
         300, description="A series that announced more than came is waited for this long (s)."
@@ -195,7 +202,8 @@ class Observe(Section):
     host: str = Field("127.0.0.1", description="Address of /metrics, /livez and /readyz.")
     port: Port = Field(
         9640,
-        description="receive answers here, assemble, deliver and work on the next ports; 0 means none.",
+        description="receive answers here, assemble, deliver and work on the next ports; 0 means "
+        "none.",
     )
     log_format: Literal["text", "json"] = Field(
         "text", description="One line of text or JSON per event."

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 Scalar = TypeVar("Scalar", bound=np.generic)
+Indices = npt.NDArray[np.int64]
 
 
 class Orientation(StrEnum):
