@@ -45,7 +45,7 @@ class Storage(Section):
     )
     database: str = Field(
         "",
-        description="SQLAlchemy URL of index and queue, such as postgresql+psycopg://user@host/cmr; "
+        description="SQLAlchemy URL of index and queue, as postgresql+psycopg://user@host/cmr; "
         "empty means SQLite files in root.",
     )
     soft_free_bytes: int = Field(
@@ -126,6 +126,11 @@ class Assemble(Section):
     )
     stall_period: Seconds = Field(
         300, description="A series that announced more than came is waited for this long (s)."
+    )
+    study_period: Seconds = Field(
+        3600,
+        description="A study that keeps trickling for this long is taken at its next short "
+        "pause (s).",
     )
     poll: Seconds = Field(0.25, description="Interval between two looks at the index (s).")
 

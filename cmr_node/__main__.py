@@ -1,0 +1,7 @@
+"""``python -m cmr_node`` is ``cmr-node``."""
+
+import sys
+
+from cmr_node.cli import main
+
+sys.exit(main())

@@ -1,0 +1,1 @@
+"""What each command of ``cmr-node`` does; ``cli`` only chooses among them."""

@@ -1,0 +1,127 @@
+"""``cmr-node status``: studies, stacks, decisions and deliveries, for people or as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from cmr_node.commands.arguments import Commands, add_command
+from cmr_node.settings import Settings
+from cmr_node.store.database import Database
+from cmr_node.store.overview import Overview, StudyOverview
+
+COLOURS = {"act": "green", "leave": "dim", "ask": "yellow", "refused": "red"}
+
+
+def add_to(commands: Commands) -> None:
+    """Add the command to the parser."""
+    parser = add_command(
+        commands,
+        "status",
+        status,
+        "Show the studies, what was decided for their stacks, and what reached whom.",
+        "  cmr-node status\n"
+        "  cmr-node status --study 1.2.840.113619.2.1 --json\n"
+        "  cmr-node status --limit 500 --json | jq '.studies[] | select(.state==\"failed\")'",
+    )
+    parser.add_argument("--study", metavar="UID", help="only this Study Instance UID")
+    parser.add_argument("--limit", type=int, default=20, help="newest studies shown (default: 20)")
+    parser.add_argument("--json", action="store_true", help="everything, as JSON")
+
+
+def status(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Print the state of the node; 1 if a study failed or a delivery was given up."""
+    database = Database.open(settings.storage.index_url)
+    try:
+        overview = Overview(database)
+        studies = overview.studies(arguments.limit, arguments.study)
+        dead = overview.dead_letters()
+        if arguments.json:
+            print(json.dumps(_document(overview, studies), default=_text, indent=2))
+        else:
+            _show(studies, overview.totals(), dead)
+    finally:
+        database.close()
+    return 1 if dead or any(study.state == "failed" for study in studies) else 0
+
+
+def _document(overview: Overview, studies: list[StudyOverview]) -> dict[str, Any]:
+    return {
+        "at": datetime.now(UTC),
+        "totals": overview.totals(),
+        "dead_letters": overview.dead_letters(),
+        "backlog": [
+            {"destination": destination, "instances": count, "since": since}
+            for destination, count, since in overview.backlog()
+        ],
+        "studies": [asdict(study) for study in studies],
+    }
+
+
+def _text(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} has no place in the status document")
+
+
+def _show(studies: list[StudyOverview], totals: dict[str, int], dead: int) -> None:
+    console = Console(highlight=False)
+    for study in studies:
+        console.print(_heading(study))
+        if study.error:
+            console.print(f"  [red]{escape(study.error)}[/red]")
+        if study.stacks:
+            console.print(_stacks(study))
+        for delivery in study.deliveries:
+            console.print("  " + _delivery(delivery))
+    console.print(
+        f"{totals['studies']} studies, {totals['instances']} instances, "
+        f"{totals['bytes'] / 1e6:.1f} MB; {totals['aside']} kept aside, {dead} dead letters"
+    )
+
+
+def _heading(study: StudyOverview) -> str:
+    text = (
+        f"[bold]{study.study_instance_uid}[/bold]  {study.state}, version {study.version}, "
+        f"{study.instances} instances, last {study.last_received_at:%Y-%m-%d %H:%M:%S} UTC"
+    )
+    if study.reason:
+        text += f", complete: {escape(study.reason)}"
+    if study.aside:
+        text += f"  [yellow]{study.aside} with other content kept aside[/yellow]"
+    return text
+
+
+def _stacks(study: StudyOverview) -> Table:
+    table = Table(show_edge=False, pad_edge=True, box=None)
+    for column in ("sequence", "view", "slices", "phases", "decision", "operation", "why"):
+        table.add_column(column, justify="right" if column in ("slices", "phases") else "left")
+    for stack in study.stacks:
+        colour = COLOURS.get(stack["decision"], "white")
+        table.add_row(
+            escape(stack["sequence"]),
+            escape(stack["view"]),
+            str(stack["slices"]),
+            str(stack["phases"]),
+            f"[{colour}]{stack['decision']}[/{colour}]",
+            stack["operation"],
+            escape(stack["reason"]),
+        )
+    return table
+
+
+def _delivery(delivery: dict[str, Any]) -> str:
+    counts = ", ".join(f"{count} {state}" for state, count in sorted(delivery["instances"].items()))
+    text = f"to {delivery['destination']}: {delivery['state']} ({counts})"
+    if delivery["error"]:
+        text += f", {escape(delivery['error'])}"
+    if delivery["state"] == "pending" and delivery["failures"]:
+        text += f"; {delivery['failures']} failed, next {delivery['next_attempt_at']:%H:%M:%S} UTC"
+    return text
