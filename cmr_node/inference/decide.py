@@ -1,0 +1,163 @@
+"""Act, leave, or ask a person: what is done with one stack.
+
+The promise kept here: pixels are re-indexed only when everything known about the stack says so;
+whatever is in doubt is left as it came, and the doubt is said.
+
+The evidence heard so far is the header (``geometry.standard_view``) and, where there is one, the
+agreement with crossing slices (``geometry.consistency``).  First rule that applies:
+
+    the view has no standard, or its policy is to leave it             leave
+    position, cosines or spacing unusable                              ask
+    crossing slices say that the header is not true to the pixels      ask
+    header ill-conditioned: the heart is not seen the usual way        ask
+    header within ``min_margin_deg`` of another orientation            ask
+    header says standard                                               leave
+    header says otherwise, mirrored or not                             act: undo it
+
+``ask`` and ``leave`` change nothing; what differs is whether a person is shown the stack.  An
+angle in doubt keeps the present orientation: on a real study 36 degrees off the header leaned to
+a quarter turn while the picture was right.  A mirroring that the header itself reports is no
+contradiction (a stack seen from the base), and re-indexing pixels and geometry together moves
+nothing in the patient, so it is undone; one that only the pixels show is never undone here,
+because it may be a converter's error or a heart on the right side.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from cmr_node.geometry.consistency import CrossingEvidence
+from cmr_node.geometry.orientation import Orientation
+from cmr_node.geometry.standard_view import HeaderEvidence, View
+from cmr_node.settings import Standardise
+
+
+class Decision(StrEnum):
+    """What happens to a stack."""
+
+    ACT = "act"  #: derive a series whose pixels have gone through ``Verdict.operation``
+    LEAVE = "leave"  #: nothing to do
+    ASK = "ask"  #: nothing is changed; a person is shown the stack and the reason
+
+
+class Reason(StrEnum):
+    """Why, as a label for metrics: a closed list, never free text."""
+
+    TURNED = "turned"  #: act
+    STANDARD = "standard"  #: leave
+    NO_STANDARD_VIEW = "no_standard_view"  #: leave
+    LONG_AXIS_POLICY = "long_axis_policy"  #: leave
+    NO_GEOMETRY = "no_geometry"  #: ask
+    CROSSING_CONFLICT = "crossing_conflict"  #: ask
+    ILL_CONDITIONED = "ill_conditioned"  #: ask
+    AMBIGUOUS_ANGLE = "ambiguous_angle"  #: ask
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The decision on one stack and why.
+
+    operation
+        What is done to the pixels: undoes the orientation found; ``IDENTITY`` unless ``ACT``.
+    kind
+        The reason as one of a closed list.
+    reason
+        The reason as one ASCII sentence for people, with the numbers it rests on.
+    """
+
+    decision: Decision
+    operation: Orientation
+    kind: Reason
+    reason: str
+
+    def __post_init__(self) -> None:
+        acts = self.decision is Decision.ACT
+        if acts == (self.operation is Orientation.IDENTITY):
+            raise ValueError(f"{self.decision} goes with no operation {self.operation}")
+
+
+def decide(
+    view: View,
+    header: HeaderEvidence | None,
+    policy: Standardise,
+    crossing: CrossingEvidence | None = None,
+) -> Verdict:
+    """What is done with a stack of one geometry (a mixed one is refused before).
+
+    Parameters
+    ----------
+    view
+        What the stack shows; ``View.OTHER`` if nobody can tell.
+    header
+        What the header implies for that view; None if its geometry is absent or unusable.
+    policy
+        How sure the header must be, and whether long axes are touched.
+    crossing
+        Agreement with slices that cross the stack; None if there are none to be read.
+    """
+    if view is View.OTHER:
+        return _leave(Reason.NO_STANDARD_VIEW, "No standard view is known for this stack.")
+    if view.is_long_axis and policy.long_axis == "leave":
+        return _leave(
+            Reason.LONG_AXIS_POLICY,
+            f"Long-axis stacks ({view}) are left as they are by the setting standardise.long_axis.",
+        )
+    if header is None:
+        return _ask(
+            Reason.NO_GEOMETRY,
+            "The header gives no usable position, directions and spacing, so nothing is known "
+            "of how the stack lies in the patient.",
+        )
+    if crossing is not None and crossing.contradicts_header:
+        best = crossing.best
+        return _ask(
+            Reason.CROSSING_CONFLICT,
+            f"Along the lines where other slices cross the stack the pixels fit better as "
+            f"{best} of what the header says (correlation {crossing.scores[best]:.2f}) than as "
+            f"the header says ({crossing.scores[Orientation.IDENTITY]:.2f}, "
+            f"{crossing.pairs} pairs of slices): pixels and header disagree.",
+        )
+    if header.conditioning < policy.min_conditioning:
+        return _ask(
+            Reason.ILL_CONDITIONED,
+            f"The stack lies too far from a usual {view} plane for its header to tell the "
+            f"standard view (conditioning {header.conditioning:.2f}, "
+            f"needed {policy.min_conditioning:.2f}).",
+        )
+    angle = (
+        f"{_degrees(header.residual_deg)} off, {_degrees(header.margin_deg)} from {header.second}"
+    )
+    if header.margin_deg < policy.min_margin_deg:
+        return _ask(
+            Reason.AMBIGUOUS_ANGLE,
+            f"The header lies between {header.orientation} and {header.second} ({angle}, "
+            f"needed {_degrees(policy.min_margin_deg)}); the present orientation is kept.",
+        )
+    agreed = ""
+    if crossing is not None and crossing.confirms_header:
+        agreed = f" Crossing slices agree ({crossing.pairs} pairs)."
+    if header.orientation is Orientation.IDENTITY:
+        return _leave(
+            Reason.STANDARD, f"The header shows the standard {view} view ({angle}).{agreed}"
+        )
+    undo = header.orientation.inverse
+    return Verdict(
+        Decision.ACT,
+        undo,
+        Reason.TURNED,
+        f"The header shows the {view} view stored {header.orientation} ({angle}); "
+        f"{undo} undoes it.{agreed}",
+    )
+
+
+def _leave(kind: Reason, reason: str) -> Verdict:
+    return Verdict(Decision.LEAVE, Orientation.IDENTITY, kind, reason)
+
+
+def _ask(kind: Reason, reason: str) -> Verdict:
+    return Verdict(Decision.ASK, Orientation.IDENTITY, kind, reason)
+
+
+def _degrees(angle_deg: float) -> str:
+    return f"{angle_deg:.1f} deg"
