@@ -132,11 +132,6 @@ class Assemble(Section):
         description="A study that keeps trickling for this long is taken at its next short "
         "pause (s).",
     )
-    study_period: Seconds = Field(
-        3600,
-        description="A study that never falls silent is worked on this long after its first new "
-        "instance (s).",
-    )
     poll: Seconds = Field(0.25, description="Interval between two looks at the index (s).")
 
 
