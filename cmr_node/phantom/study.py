@@ -1,0 +1,158 @@
+"""A simulated cardiac MR study as DICOM instances, with its truth.
+
+The promise kept here: geometry is always true.  A series may be stored turned, as wrongly set up
+scanners and converters store it, but its header turns with it, so every pixel value lies where
+the patient's tissue was evaluated.  The truth of a study, which view each series shows and which
+of the eight orientations it is stored in, comes beside the instances and is in no header.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+from pydicom.dataset import FileDataset
+
+from cmr_node import __version__
+from cmr_node.geometry.orientation import Orientation
+from cmr_node.geometry.plane import Plane, reorient
+from cmr_node.geometry.standard_view import View
+from cmr_node.phantom import headers
+from cmr_node.phantom.anatomy import Patient
+from cmr_node.phantom.planes import VIEWS, view_planes
+from cmr_node.phantom.render import Cine, render_cine
+
+Truth = dict[str, dict[str, str]]
+"""Series Instance UID -> {"view": View, "stored_as": Orientation}; plain text, fit for JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is scanned of which patient, and how it is stored.  Lengths in mm."""
+
+    seed: int
+    views: tuple[View, ...] = VIEWS
+    slices: int = 8  #: of the short axis
+    phases: int = 12
+    rows: int = 120  #: of the standard view; a transposing orientation exchanges them
+    columns: int = 144
+    pixel_spacing: float = 1.9
+    gap: float = 10.0  #: between the centres of neighbouring short-axis slices
+    stored_as: Mapping[View, Orientation] = field(default_factory=dict)  #: identity where absent
+    series_per_slice: bool = False  #: each short-axis slice a series of its own
+    described: bool = True  #: whether SeriesDescription names the view
+    protocol: Cine = field(default_factory=Cine)
+
+    @property
+    def instances(self) -> int:
+        """How many instances the study has."""
+        return sum(self.slices_of(view) for view in self.views) * self.phases
+
+    @property
+    def key(self) -> str:
+        """Names the content: two plans with the same key give the same bytes."""
+        facts = asdict(self) | {"version": __version__}
+        facts["stored_as"] = {view: self.orientation_of(view) for view in self.views}
+        return json.dumps(facts, sort_keys=True)
+
+    def orientation_of(self, view: View) -> Orientation:
+        """The o such that stored = o.apply(standard view)."""
+        return self.stored_as.get(view, Orientation.IDENTITY)
+
+    def slices_of(self, view: View) -> int:
+        """The number of slices of a view; a long axis is one."""
+        return self.slices if view is View.SAX else 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Slice:
+    view: View
+    plane: Plane  #: of the standard view
+    place: headers.Place
+
+
+def simulate_study(plan: Plan) -> Iterator[FileDataset]:
+    """Scan: all phases of one slice after the other, as the plan orders the views.
+
+    Raises
+    ------
+    ValueError
+        The plan names a view the phantom cannot show.
+    """
+    patient = Patient.draw(plan.seed)
+    study = headers.Study(
+        key=plan.key,
+        patient=f"PHANTOM-{plan.seed}",
+        heart_rate_bpm=patient.heart_rate_bpm,
+        protocol=plan.protocol,
+        phases=plan.phases,
+    )
+    for number, cut in enumerate(_slices(plan, patient)):
+        images = render_cine(
+            patient,
+            cut.plane,
+            plan.phases,
+            plan.protocol,
+            np.random.default_rng([plan.seed, 1, number]),
+        )
+        turned = cut.place.stored_as.apply(images)
+        plane = reorient(cut.plane, cut.place.stored_as)
+        for phase in range(plan.phases):
+            yield headers.image(study, cut.place, plane, phase, turned[phase])
+
+
+def truth(plan: Plan) -> Truth:
+    """What each series of the study shows and how it is stored."""
+    return {
+        str(cut.place.series_uid): {"view": str(cut.view), "stored_as": str(cut.place.stored_as)}
+        for cut in _slices(plan, Patient.draw(plan.seed))
+    }
+
+
+def write_study(
+    folder: Path, plan: Plan, progress: Callable[[int, int], None] = lambda done, total: None
+) -> Truth:
+    """Write the study as ``<folder>/<series number>/<instance number>.dcm``.
+
+    ``progress`` is called after each instance with the number written and the total.
+    """
+    for done, ds in enumerate(simulate_study(plan), start=1):
+        place = folder / f"{ds.SeriesNumber:03d}"
+        place.mkdir(parents=True, exist_ok=True)
+        ds.save_as(place / f"{ds.InstanceNumber:04d}.dcm", enforce_file_format=True)
+        progress(done, plan.instances)
+    return truth(plan)
+
+
+def _slices(plan: Plan, patient: Patient) -> list[_Slice]:
+    cuts: list[_Slice] = []
+    series_number = 0
+    for view in plan.views:
+        planes = view_planes(
+            patient.heart,
+            view,
+            shape=(plan.rows, plan.columns),
+            pixel_spacing=plan.pixel_spacing,
+            slices=plan.slices,
+            gap=plan.gap,
+            rng=np.random.default_rng([plan.seed, 0, list(View).index(view)]),
+        )
+        for index, plane in enumerate(planes):
+            alone = plan.series_per_slice or index == 0
+            series_number += alone
+            series = [plan.key, view, index if plan.series_per_slice else "stack"]
+            place = headers.Place(
+                series_uid=headers.derived_uid(*series),
+                series_number=series_number,
+                description=f"cine_{view}" if plan.described else "",
+                slice_index=0 if plan.series_per_slice else index,
+                slices=1 if plan.series_per_slice else len(planes),
+                acquisition=len(cuts),
+                gap=plan.gap if len(planes) > 1 else None,
+                stored_as=plan.orientation_of(view),
+            )
+            cuts.append(_Slice(view, plane, place))
+    return cuts
