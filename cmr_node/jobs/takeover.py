@@ -1,0 +1,178 @@
+"""Finding dead workers, on this host or another, and handing on what they had.
+
+The promise kept here: whatever a worker had claimed when it died is claimed by another within
+``takeover_after`` plus two heartbeats, and a worker that lives is left alone as long as it beats.
+
+No two clocks are compared.  A worker beats by adding one to its count; whoever watches measures,
+on its own monotonic clock, for how long a count has stood still.  A look that comes late adds at
+most two heartbeats of silence: if this whole host was paused, or the database away, everybody was
+silent and nobody is dead.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Callable, Hashable, Iterable, Sequence
+
+from sqlalchemy import Engine, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from cmr_node.errors import ConfigurationError
+from cmr_node.jobs.engine import Claim, Client
+from cmr_node.jobs.ledger import Ledger
+from cmr_node.jobs.tables import State, executor, transaction
+from cmr_node.settings import Work
+
+logger = logging.getLogger(__name__)
+
+
+class Presence:
+    """The signs of life of the executors that this process answers for."""
+
+    def __init__(self, engine: Engine, executors: Sequence[str]) -> None:
+        self._engine, self.executors = engine, tuple(executors)
+        self._incarnation = uuid.uuid4().hex
+
+    def register(self) -> None:
+        """Be these executors from now on; an older process of the same name is told at its beat."""
+        insert = (sqlite if self._engine.dialect.name == "sqlite" else postgresql).insert
+        values = {"incarnation": self._incarnation, "beat": executor.c.beat + 1}
+        with transaction(self._engine) as c:
+            for name in self.executors:
+                c.execute(
+                    insert(executor)
+                    .values(id=name, incarnation=self._incarnation, beat=0)
+                    .on_conflict_do_update(index_elements=["id"], set_=values)
+                )
+
+    def beat(self) -> None:
+        """One sign of life.
+
+        Raises
+        ------
+        ConfigurationError
+            Another process has registered under one of these names.
+        """
+        with transaction(self._engine) as c:
+            beaten = c.execute(
+                update(executor)
+                .where(executor.c.id.in_(self.executors))
+                .where(executor.c.incarnation == self._incarnation)
+                .values(beat=executor.c.beat + 1)
+            )
+            if beaten.rowcount != len(self.executors):
+                raise ConfigurationError(
+                    f"another process works as {', '.join(self.executors)}; "
+                    "host names must differ, and each role runs once per host"
+                )
+
+    def leave(self) -> None:
+        """Be no more; said only when nothing is claimed."""
+        with transaction(self._engine) as c:
+            c.execute(
+                executor.delete()
+                .where(executor.c.id.in_(self.executors))
+                .where(executor.c.incarnation == self._incarnation)
+            )
+
+    def beats(self) -> dict[str, int]:
+        """The count of every executor there is."""
+        with transaction(self._engine) as c:
+            return {row.id: row.beat for row in c.execute(select(executor))}
+
+
+class Silence:
+    """For how long each of several counts has stood still, by looks that may come late (s)."""
+
+    def __init__(self, longest_look_s: float) -> None:
+        self._longest_look_s = longest_look_s
+        self._heard: dict[Hashable, tuple[int | None, float]] = {}
+        self._looked_at: float | None = None
+
+    def look(self, counts: dict[Hashable, int | None], now: float) -> dict[Hashable, float]:
+        """Take note of the counts; how long each has been silent.  Others are forgotten.
+
+        Parameters
+        ----------
+        now
+            Reading of a monotonic clock (s).
+        """
+        passed = 0.0 if self._looked_at is None else now - self._looked_at
+        passed, self._looked_at = min(passed, self._longest_look_s), now
+        heard = {}
+        for name, count in counts.items():
+            before = self._heard.get(name)
+            still = before is not None and before[0] == count
+            heard[name] = (count, before[1] + passed if before is not None and still else 0.0)
+        self._heard = heard
+        return {name: silent for name, (_, silent) in heard.items()}
+
+
+class Reaper:
+    """Hands on the claims of executors that fell silent."""
+
+    def __init__(
+        self,
+        presence: Presence,
+        ledger: Ledger,
+        client: Client,
+        work: Work,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._presence, self._ledger, self._client = presence, ledger, client
+        self._after_s, self._clock = work.takeover_after, clock
+        self._silence = Silence(2 * work.heartbeat)
+
+    def look(self) -> None:
+        """Look once; called at every heartbeat.
+
+        Two things are looked for: executors that claimed something and are silent, or were never
+        heard of; and claims that no run began, which a living executor leaves behind when it loses
+        its database between claim and start.
+        """
+        beats = self._presence.beats()
+        claims = self._client.claims()
+        begun = {(job.key, job.attempt) for job in self._ledger.running()}
+        others = ({claim.executor for claim in claims} | set(beats)) - {*self._presence.executors}
+        idle = {claim for claim in claims if (claim.key, claim.attempt) not in begun}
+        counts: dict[Hashable, int | None] = {name: beats.get(name) for name in others}
+        counts.update(dict.fromkeys(idle))
+        silent = self._silence.look(counts, self._clock())
+        for name in others:
+            if silent[name] >= self._after_s:
+                logger.warning("executor %s is silent for %.0f s, taken over", name, silent[name])
+                take_over(name, self._ledger, self._client)
+                self._forget(name)
+        for claim in idle:
+            if silent[claim] >= self._after_s and claim.executor not in others:
+                logger.warning("job %s was claimed by %s, never begun", claim.key, claim.executor)
+                self._client.hand_on(claim)
+
+    def _forget(self, name: str) -> None:
+        with transaction(self._ledger.engine) as c:
+            c.execute(executor.delete().where(executor.c.id == name))
+
+
+def take_over(name: str, ledger: Ledger, client: Client) -> None:
+    """Book the jobs of a vanished executor as lost and put its claims back in their queues."""
+    keys = ledger.lost(name, f"worker {name} vanished")
+    hand_on(client.claims(name), client)
+    for key in keys:
+        tell(ledger, key)
+
+
+def hand_on(claims: Iterable[Claim], client: Client) -> None:
+    """Put claims back in their queues."""
+    for claim in claims:
+        client.hand_on(claim)
+
+
+def tell(ledger: Ledger, key: str) -> None:
+    """Log what became of a job whose worker died."""
+    job = ledger.get(key)
+    if job is not None and job.state is State.ISOLATED:
+        logger.error("job %s is isolated: %s", key, job.reason)
+    else:
+        logger.warning("job %s was interrupted and will be run again", key)
