@@ -22,6 +22,7 @@ Vector = npt.NDArray[np.float64]
 
 END_SYSTOLE = 0.36  #: of the R-R interval
 REACH_MM = 125.0  #: from the middle of the left ventricle; nothing of the heart lies beyond
+_ROOT = np.array([13.0, 13.0, -14.0])  #: centre of the aortic root, in the heart's coordinates
 _STEPS = 1024  #: entries of a table along the long axis
 _TOP, _TIP = -0.12, 1.30  #: its range, in lengths of the left ventricle
 
@@ -223,10 +224,9 @@ class Heart:
         """Ascending aorta, and pulmonary trunk in front and left of it."""
         up = np.array([-0.16, -0.06, 0.98]) @ self.axes.T
         back = np.array([0.22, 0.52, 0.82]) @ self.axes.T
-        root = np.array([14.0, 9.0, -14.0])
         pulmonary = np.array([26.0, 33.0, -6.0])
         for start, along, length, radius in (
-            (root, up, 85.0, 14.0),
+            (_ROOT, up, 85.0, 14.0),
             (pulmonary, back, 46.0, 12.0),
         ):
             away = _to_segment(local, start, start + length * along)
@@ -237,8 +237,7 @@ class Heart:
     def _outflow(self, label: Labels, local: Points, phase: float) -> None:
         """Left outflow tract through the valve into the root, right one to the trunk."""
         drop = self.descent * contraction(phase)
-        root = np.array([14.0, 9.0, -14.0])
-        left = _to_segment(local, np.array([8.0, 6.0, drop + 4.0]), root)
+        left = _to_segment(local, np.array([8.0, 6.0, drop + 4.0]), _ROOT)
         label[(left < 12.2) & (local[2] < drop + 1)] = Tissue.VESSEL_WALL
         label[left < 10.6] = Tissue.BLOOD
         right = _to_segment(
@@ -247,8 +246,8 @@ class Heart:
         label[(right < 13.5) & ~self._chamber(label)] = Tissue.MYOCARDIUM
         label[(right < 11.0) & (label != Tissue.BLOOD)] = Tissue.RV_BLOOD
         if phase % 1.0 > END_SYSTOLE:  # the aortic valve is shut
-            axis = _unit(root - np.array([8.0, 6.0, drop + 4.0]))
-            along = (local - root.astype(np.float32)[:, None]).T @ axis.astype(np.float32)
+            axis = _unit(_ROOT - np.array([8.0, 6.0, drop + 4.0]))
+            along = (local - _ROOT.astype(np.float32)[:, None]).T @ axis.astype(np.float32)
             label[(left < 11) & (np.abs(along) < 0.9)] = Tissue.VESSEL_WALL
 
     @staticmethod
