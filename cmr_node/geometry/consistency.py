@@ -44,7 +44,7 @@ MIN_TILT_DEG = 30.0  # flatter crossings smear the line over the slice thickness
 MIN_OVERLAP = 60.0  # mm of line inside both slices, for every orientation
 MIN_CONTRAST = 0.05  # of the slice's own spread: below it a profile is air or one tissue
 SMOOTHING = 2.0  # mm; slices are 6 to 10 mm thick, so finer detail never agrees
-CLEAR_SCORE = 0.6  # a best fit below this proves nothing
+CLEAR_SCORE = 0.5  # a best fit below this proves nothing
 CLEAR_MARGIN = 0.15  # a best fit must be this much better than what it is held against
 
 

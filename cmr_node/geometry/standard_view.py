@@ -108,13 +108,16 @@ def implied_orientation(plane: Plane, view: View) -> HeaderEvidence | None:
 def tilt_from_nominal_deg(plane: Plane, view: View) -> float | None:
     """How far the plane is tilted from where the view lies in an average adult, 0 to 90 degrees.
 
-    One hint among others for telling views apart, never the proof: hearts and prescriptions
-    differ by 20 degrees and more, the three long-axis planes are only 60 degrees apart, and a
-    plane through the outflow tract or a coronal localizer can lie as near to a long-axis view
-    as that view itself (a sagittal outflow tract has been called 4CH by its nearest normal).
-    Text in the header and the other series of the study come first; a small tilt then supports
-    them and a large one (above about 45 degrees) contradicts them.  Animals and situs inversus
-    lie otherwise.  None for a view without a standard.
+    One hint among others for telling views apart, never the proof.  Text in the header and the
+    other series of the study come first; a tilt can support or contradict them.  Its limits:
+
+    - Short axis: two people lay 8 and 12 degrees off, two animals 54 and 78; people differ by
+      20 degrees and more, and situs inversus lies otherwise.
+    - Long axes: derived from AHA's segments, not yet held against measured planes; they are only
+      60 degrees apart, and a plane through the outflow tract or a localizer can lie as near (a
+      sagittal outflow tract has been called 4CH by its nearest normal).
+
+    None for a view without a standard.
     """
     nominal = _NOMINAL_NORMAL.get(view)
     if nominal is None:
