@@ -6,9 +6,10 @@ The promise kept here: whatever the bytes are, ``scan`` ends soon and gives a ``
 
 from __future__ import annotations
 
+import os
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -35,6 +36,9 @@ _IMPLICIT: Final = frozenset({_IMPLICIT_LITTLE, "1.2.840.113619.5.2"})
 _UID: Final = re.compile(r"[0-9.]{1,64}", re.ASCII)
 _TELLS_NOTHING: Final = frozenset((IMPLICIT_VR, b"UN", b"??", b"--"))
 _DEFLATE_STEP: Final = 256 << 10
+_BEGINNING: Final = 64 << 10
+
+ReadAt = Callable[[int, int], bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,53 +108,85 @@ def scan(data: bytes | memoryview, transfer_syntax_uid: str) -> Header:
 
 
 def scan_beginning(
-    data: bytes | memoryview, transfer_syntax_uid: str, size_bytes: int
+    data: bytes | memoryview,
+    transfer_syntax_uid: str,
+    size_bytes: int,
+    read_at: ReadAt | None = None,
 ) -> Header | None:
     """As ``scan``, of a data set of ``size_bytes`` that begins with ``data``.
 
-    None means that the header goes on past ``data``: call again with more of it.
+    ``read_at(offset, count)`` gets bytes of the data set from where it lies; without it, None is
+    the answer where the pass needs more than ``data``: call again with all of it.
     """
     if not is_uid(transfer_syntax_uid):
         raise UnreadableHeader("the Transfer Syntax UID is no UID (1 to 64 digits and dots)")
     if transfer_syntax_uid in _DEFLATED:
-        return _scan_deflated(data, transfer_syntax_uid, size_bytes)
+        return _scan_deflated(data, transfer_syntax_uid, size_bytes, read_at)
     encoding = EXPLICIT_LE
     if transfer_syntax_uid in _IMPLICIT:
         encoding = IMPLICIT_LE
     elif transfer_syntax_uid == _EXPLICIT_BIG:
         encoding = EXPLICIT_BE
-    walk = Walk(data, size_bytes, encoding)
+    walk = Walk(data, size_bytes, encoding, read_at)
     return _header(walk, transfer_syntax_uid) if walk.run() else None
 
 
+def scan_file(file: int, offset: int, transfer_syntax_uid: str) -> Header:
+    """As ``scan``, of the data set from ``offset`` to the end of the open file descriptor."""
+    size_bytes = os.fstat(file).st_size - offset
+    beginning = os.pread(file, min(_BEGINNING, max(size_bytes, 0)), offset)
+    header = scan_beginning(
+        beginning,
+        transfer_syntax_uid,
+        size_bytes,
+        lambda start, count: os.pread(file, count, offset + start),
+    )
+    if header is None:
+        raise UnreadableHeader(f"the data set of {size_bytes} bytes ends within its header")
+    return header
+
+
 def _scan_deflated(
-    data: bytes | memoryview, transfer_syntax_uid: str, size_bytes: int
+    data: bytes | memoryview,
+    transfer_syntax_uid: str,
+    size_bytes: int,
+    read_at: ReadAt | None,
 ) -> Header | None:
-    """Inflate no more than the header needs, and never more than MAX_HEADER_BYTES."""
+    """Inflate no more than the header needs, and never more than MAX_HEADER_BYTES.
+
+    Each look at the header starts over, so there is one per fourfold of what is inflated.
+    """
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     plain = bytearray()
     pending: bytes | memoryview = data
-    step = _DEFLATE_STEP
+    taken, target = len(data), _DEFLATE_STEP
     while True:
+        if not pending and taken < size_bytes and not inflater.eof:
+            if read_at is None:
+                return None
+            pending = read_at(taken, min(_DEFLATE_STEP, size_bytes - taken))
+            taken += len(pending)
         try:
-            plain += inflater.decompress(pending, step)
+            plain += inflater.decompress(pending, target - len(plain))
         except zlib.error as error:
             raise UnreadableHeader(f"the deflated data set cannot be inflated: {error}") from error
         pending = inflater.unconsumed_tail
-        # While the stream goes on its whole length is not known; a length up to the limit passes.
+        ended = inflater.eof or (not pending and taken >= size_bytes)
+        if len(plain) < target and not ended and (pending or read_at is not None):
+            continue
+        # While the stream goes on its length is not known: any length below 4 GiB passes.
         size = len(plain) if inflater.eof else len(plain) + (1 << 32)
         walk = Walk(bytes(plain), size, EXPLICIT_LE)
         if walk.run():
             return _header(walk, transfer_syntax_uid)
-        if inflater.eof or (not pending and len(data) >= size_bytes):
+        if ended:
             raise UnreadableHeader(
                 f"the deflated data set ends within its header, {len(plain)} bytes inflated"
             )
-        if not pending:
-            return None
         if len(plain) >= MAX_HEADER_BYTES:
             raise UnreadableHeader(f"header of more than {MAX_HEADER_BYTES} bytes inflated")
-        step = min(3 * len(plain), MAX_HEADER_BYTES - len(plain))  # few rescans
+        if len(plain) >= target:
+            target = min(4 * target, MAX_HEADER_BYTES)
 
 
 def _header(walk: Walk, transfer_syntax_uid: str) -> Header:

@@ -16,12 +16,13 @@ What follows the pixel data is not looked at.  Encodings: PS3.5 section 7 and an
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from pydicom.datadict import dictionary_VR
 
-from cmr_node.dicom.kept import BY_TAG
+from cmr_node.dicom.kept import BY_TAG, LONGEST_VALUE
 from cmr_node.errors import UnreadableHeader
 
 MAX_NESTING: Final = 32
@@ -82,12 +83,19 @@ IMPLICIT_LE = Encoding(
 class Walk:
     """One walk over a data set of ``size`` bytes that begins with ``data``.
 
+    ``read_at(offset, count)`` gets what lies further on; without it the walk ends there.
     ``values`` maps the tags of ``kept.BY_TAG`` that were met to (VR, bytes), the VR empty where
     it is implicit; ``pixels`` is the keyword and the size in bytes of the pixel data, or None.
     """
 
-    def __init__(self, data: bytes | memoryview, size: int, encoding: Encoding) -> None:
-        self.data, self.size, self.encoding = data, size, encoding
+    def __init__(
+        self,
+        data: bytes | memoryview,
+        size: int,
+        encoding: Encoding,
+        read_at: Callable[[int, int], bytes] | None = None,
+    ) -> None:
+        self.data, self.size, self.encoding, self.read_at = data, size, encoding, read_at
         self.elements = 0
         self.bulk = 0
         self.values: dict[int, tuple[bytes, bytes | memoryview]] = {}
@@ -131,7 +139,7 @@ class Walk:
             else:
                 tag, vr, value, length = self._element(offset, self.encoding)
             end = value + length
-            if tag in BY_TAG and vr != b"SQ" and end <= at_hand:
+            if tag in BY_TAG and vr != b"SQ" and end <= at_hand and length <= LONGEST_VALUE:
                 self.values[tag] = (vr, data[value:end])
             elif vr not in _SHORT or end > at_hand or tag < _FIRST:
                 end = self._uncommon(offset, tag, vr, value, length)
@@ -157,10 +165,10 @@ class Walk:
         end = value + length
         if end > self.size:
             raise _Malformed(offset, f"({tag >> 16:04X},{tag & 0xFFFF:04X}) claims {length} bytes")
-        if tag in BY_TAG and end > len(self.data):
-            raise _Cut
         if length and self._holds_items(tag, vr, value):
             self._look_into(vr, value, end)
+        elif tag in BY_TAG and length <= LONGEST_VALUE:
+            self.values[tag] = (vr, self._bytes(value, length))
         if length > BULK_BYTES:
             self.bulk += length
         return end
@@ -170,22 +178,34 @@ class Walk:
         self.elements += 1
         if self.elements > MAX_ELEMENTS:
             raise UnreadableHeader(f"header of more than {MAX_ELEMENTS} elements")
+        data, at = self.data, offset
+        if offset + 12 > len(data):
+            data, at = self._bytes(offset, min(12, self.size - offset)), 0
         try:
             if not encoding.explicit:
-                group, element, length = encoding.head.unpack_from(self.data, offset)
+                group, element, length = encoding.head.unpack_from(data, at)
                 return group << 16 | element, IMPLICIT_VR, offset + 8, length
-            group, element, vr, length = encoding.head.unpack_from(self.data, offset)
+            group, element, vr, length = encoding.head.unpack_from(data, at)
             if vr in _SHORT:
                 return group << 16 | element, vr, offset + 8, length
             if group == 0xFFFE:  # items and delimiters have no VR (PS3.5 7.5)
-                (length,) = encoding.long.unpack_from(self.data, offset + 4)
+                (length,) = encoding.long.unpack_from(data, at + 4)
                 return group << 16 | element, IMPLICIT_VR, offset + 8, length
             if not (vr.isalpha() and vr.isupper()):
                 raise _Malformed(offset, f"({group:04X},{element:04X}) has the VR {vr!r}")
-            (length,) = encoding.long.unpack_from(self.data, offset + 8)
+            (length,) = encoding.long.unpack_from(data, at + 8)
             return group << 16 | element, vr, offset + 12, length
         except struct.error:
             raise _Cut from None
+
+    def _bytes(self, offset: int, count: int) -> bytes:
+        """``count`` bytes of the data set, from memory or from further on."""
+        end = offset + count
+        if end <= len(self.data):
+            return bytes(self.data[offset:end])
+        if self.read_at is None or not 0 <= offset < end <= self.size:
+            raise _Cut
+        return self.read_at(offset, count)
 
     def _pixel_bytes(self, value: int, length: int) -> int:
         """Bytes of the pixel data; refused if they did not all come."""
@@ -201,7 +221,7 @@ class Walk:
         """Whether an element of defined length is a sequence."""
         if vr != IMPLICIT_VR:
             return vr == b"SQ"
-        if self.data[value : value + 4] != b"\xfe\xff\x00\xe0":
+        if value + 4 > self.size or self._bytes(value, 4) != b"\xfe\xff\x00\xe0":
             return False
         try:
             return dictionary_VR(tag) == "SQ"
@@ -219,7 +239,7 @@ class Walk:
         except _Malformed:
             return
         except _Cut:
-            if end > len(self.data) < self.size:
+            if self.read_at is None and end > len(self.data):
                 raise
 
     def _sequence(self, vr: bytes, offset: int, end: int | None) -> int:
