@@ -155,6 +155,21 @@ class Standardise(Section):
     )
 
 
+    station_name: str = Field(
+        "CMRNODE",
+        min_length=1,
+        max_length=16,
+        description="StationName in derived objects; the same on all hosts of a node, because it "
+        "enters their UIDs.",
+    )
+    device_serial: str = Field(
+        "1",
+        min_length=1,
+        max_length=64,
+        description="DeviceSerialNumber in derived objects; the same on all hosts of a node.",
+    )
+
+
 class Work(Section):
     """The workers."""
 

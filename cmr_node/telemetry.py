@@ -25,25 +25,20 @@ logger = logging.getLogger(__name__)
 ASSOCIATIONS = Counter(
     "cmr_node_associations_total",
     "Associations asked for by a peer.",
-    ["outcome"],  # accepted | called_ae | calling_ae | address | limit | silent | malformed ...
+    ["outcome"],  # accepted | called_ae | calling_ae | address | local_limit | connections
 )
 ASSOCIATIONS_ACTIVE = Gauge("cmr_node_associations_active", "Associations open now.")
 STORE_REQUESTS = Counter(
     "cmr_node_store_requests_total",
-    "C-STORE requests answered, by the name of the status.",
+    "C-STORE requests answered, by status.",
     ["status"],
 )
-STORE_BYTES = Counter("cmr_node_store_bytes_total", "Data set bytes made durable.")
+STORE_BYTES = Counter("cmr_node_store_bytes_total", "Data set bytes of answered C-STORE requests.")
 STORE_SECONDS = Histogram(
     "cmr_node_store_duration_seconds",
     "From the first byte of a C-STORE data set to its answer.",
     buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5, 30),
 )
-UNFILED_BYTES = Gauge(
-    "cmr_node_journal_unfiled_bytes", "Durable in the journal, not yet a file and in the index."
-)
-DISK_FREE_BYTES = Gauge("cmr_node_disk_free_bytes", "Free space of the node's folder.")
-DISK_STATE = Gauge("cmr_node_disk_state", "0 enough, 1 past the soft mark, 2 past the hard mark.")
 STUDIES_COMPLETED = Counter(
     "cmr_node_studies_completed_total", "Study versions found complete, by what showed it.", ["why"]
 )
@@ -66,6 +61,29 @@ SENT = Counter(
     "C-STORE requests to a destination, by what the answer meant.",
     ["destination", "meaning"],
 )
+
+
+class DoorObserver:
+    """Counts what happens at the door (``network.scp.Observer``)."""
+
+    def association_opened(self, peer: str) -> None:
+        """One was accepted."""
+        ASSOCIATIONS.labels("accepted").inc()
+        ASSOCIATIONS_ACTIVE.inc()
+
+    def association_rejected(self, reason: str) -> None:
+        """One was turned away."""
+        ASSOCIATIONS.labels(reason).inc()
+
+    def association_closed(self, peer: str, outcome: str, seconds: float) -> None:
+        """One ended."""
+        ASSOCIATIONS_ACTIVE.dec()
+
+    def instance_answered(self, peer: str, status: int, size_bytes: int, seconds: float) -> None:
+        """A C-STORE was answered."""
+        STORE_REQUESTS.labels(f"0x{status:04X}").inc()
+        STORE_SECONDS.observe(seconds)
+        STORE_BYTES.inc(size_bytes)
 
 
 class _JsonLines(logging.Formatter):

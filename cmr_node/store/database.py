@@ -16,9 +16,9 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, InterfaceError, NoSuchModuleError, OperationalError
 
-from cmr_node.errors import ConfigurationError
+from cmr_node.errors import ConfigurationError, StoreBroken
 
 BUSY_TIMEOUT_MS = 30_000
 MIGRATION_LOCK = 0x434D52  # "CMR", the key of PostgreSQL's advisory lock
@@ -38,6 +38,8 @@ class Database:
         ------
         ConfigurationError
             The URL is not understood, or its driver is not installed.
+        StoreBroken
+            The database is away.
         """
         try:
             target = make_url(url)
@@ -53,20 +55,33 @@ class Database:
                 f"storage.database {target.render_as_string()}: {error}; "
                 "for PostgreSQL install the extra cmr-node[postgres]"
             ) from error
-        database.migrate()
+        with _reached(database.engine):
+            database.migrate()
         return database
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A transaction that only reads."""
-        with self.engine.connect() as connection:
+        """A transaction that only reads.
+
+        Raises
+        ------
+        StoreBroken
+            The database is away, or its disk answered with an error.
+        """
+        with _reached(self.engine), self.engine.connect() as connection:
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A transaction that takes the write lock at once; committed at the end, or undone."""
-        connect = self.engine.execution_options(cmr_writes=True).begin
-        with connect() as connection:
+        """A transaction that takes the write lock at once; committed at the end, or undone.
+
+        Raises
+        ------
+        StoreBroken
+            The database is away, or its disk answered with an error.
+        """
+        writer = self.engine.execution_options(cmr_writes=True)
+        with _reached(self.engine), writer.begin() as connection:
             yield connection
 
     def migrate(self) -> None:
@@ -96,6 +111,15 @@ class Database:
     def close(self) -> None:
         """Give the connections back."""
         self.engine.dispose()
+
+
+@contextmanager
+def _reached(engine: Engine) -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, InterfaceError) as error:
+        where = engine.url.render_as_string(hide_password=True)
+        raise StoreBroken(f"database {where}: {error.orig}") from error
 
 
 def _server(url: URL) -> Engine:

@@ -1,0 +1,284 @@
+"""What happens to a complete study, step by step.  Read this page first.
+
+    1. what arrived is put in order: stacks of slices of phases          assemble.stack
+    2. for each stack: which orientation does its header imply,          geometry.standard_view
+       and do the slices that cross it agree?                            geometry.consistency
+    3. act, leave, or ask a person                                       inference.decide
+    4. act: each instance is derived anew, pixels and geometry turned,   outputs.reoriented
+       read back, and proved to hold every pixel where it was            outputs.proof
+    5. decisions and results are written, and handed to delivery         store.ledger
+
+The promise kept here: the whole may be run again at any moment and its effect is once.  What is
+derived depends on the source bytes, the operation and this version of the node alone, so a
+second run writes the same bytes under the same UIDs.  A stack of which one instance cannot be
+derived is refused whole: half a turned stack would be worse than none.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from cmr_node.assemble.frames import frames_from
+from cmr_node.assemble.records import Assembly, Cell, FindingKind, Stack
+from cmr_node.assemble.stack import assemble
+from cmr_node.dicom.header import Header
+from cmr_node.dicom.reading import read
+from cmr_node.dicom.words import display_values
+from cmr_node.errors import BadInstance, GeometryNotKept, NodeError, RefusedStack
+from cmr_node.geometry.consistency import MAX_SLICES, CrossingEvidence, Slice, crossing_evidence
+from cmr_node.geometry.orientation import Orientation
+from cmr_node.geometry.standard_view import HeaderEvidence, View, implied_orientation
+from cmr_node.inference.decide import Decision, Verdict, decide
+from cmr_node.jobs.worker import JobContext
+from cmr_node.outputs.proof import prove
+from cmr_node.outputs.reoriented import encode, reorient_instance
+from cmr_node.outputs.uids import Producer
+from cmr_node.settings import Settings
+from cmr_node.store.files import Files
+from cmr_node.store.index import Index, StudyVersion
+from cmr_node.store.ledger import Ledger, StackRecord
+from cmr_node.telemetry import STACKS
+
+logger = logging.getLogger(__name__)
+
+REFUSED = "refused"
+"""In place of a decision: the stack was to be turned and cannot be."""
+
+UNTURNABLE = (
+    FindingKind.TILTED_SLICES,
+    FindingKind.MIXED_SIZES,
+    FindingKind.MIXED_SPACINGS,
+)
+"""Findings that leave it open whether one operation is right for all slices of a stack."""
+
+
+def study_key(study: StudyVersion) -> str:
+    """The key of the job that standardises one version of a study."""
+    return f"study/{study.study_instance_uid}/{study.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A stack with everything that was found out about it."""
+
+    stack: Stack
+    header: HeaderEvidence | None
+    crossing: CrossingEvidence | None
+    verdict: Verdict
+
+
+class Standardiser:
+    """Standardises complete studies; one per worker."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        index: Index,
+        ledger: Ledger,
+        files: Files,
+        producer: Producer,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.settings = settings
+        self.index = index
+        self.ledger = ledger
+        self.files = files
+        self.producer = producer
+        self.now = now
+
+    def __call__(self, context: JobContext, payload: dict[str, Any]) -> None:
+        """Handle a study job: ``{"study": UID, "version": number}``."""
+        study = StudyVersion(payload["study"], payload["version"])
+        try:
+            self.standardise(study, context.step)
+        except NodeError as error:
+            if not error.transient:
+                self.ledger.fail(study, str(error), self.now())
+            raise
+
+    def standardise(self, study: StudyVersion, step: Callable[..., Any]) -> None:
+        """Bring one version of a study to the standard view.
+
+        Parameters
+        ----------
+        step
+            ``step(name, function, *arguments)`` runs a function once, also over a crash, and
+            gives its result, which is made of JSON.
+        """
+        newest = self.ledger.last_number(study)
+        if newest is None:
+            logger.info("study %s version %d is superseded", *_named(study))
+            return
+        uid = study.study_instance_uid
+        instances = [row.header for row in self.index.arrivals(uid, up_to_number=newest)]
+        assembly = assemble(instances, frames_from(lambda header: read(self._path(header))))
+        records = [
+            self._carry_out(judged, step, f"stack {number}")
+            for number, judged in enumerate(self._judge(assembly), start=1)
+        ]
+        records += _refused_instances(assembly)
+        derived = [uid for record in records for uid in record.derived]
+        sources = [header.sop_instance_uid for header in instances]
+        self.ledger.finish(study, records, self._wanted(sources, derived), self.now())
+        logger.info(
+            "study %s version %d: %d instances, %d stacks, %d derived",
+            *_named(study),
+            len(instances),
+            len(assembly.stacks),
+            len(derived),
+        )
+
+    def _judge(self, assembly: Assembly) -> Iterable[Judged]:
+        for stack in assembly.stacks:
+            header = implied_orientation(stack.plane, stack.view)
+            crossing = self._crossing(stack, assembly.stacks) if header else None
+            verdict = decide(stack.view, header, self.settings.standardise, crossing)
+            yield Judged(stack, header, crossing, verdict)
+
+    def _crossing(self, stack: Stack, others: Sequence[Stack]) -> CrossingEvidence | None:
+        """What the other stacks of the same frame of reference and sequence say."""
+        crossing = [
+            other
+            for other in others
+            if other is not stack
+            and other.frame_of_reference_uid
+            and other.frame_of_reference_uid == stack.frame_of_reference_uid
+            and other.sequence == stack.sequence
+            and (other.view is View.SAX) != (stack.view is View.SAX)
+        ]
+        theirs = [one for other in crossing for one in self._first_phases(other)]
+        return crossing_evidence(self._first_phases(stack), theirs) if theirs else None
+
+    def _first_phases(self, stack: Stack) -> list[Slice]:
+        """The slices of a stack at its first phase, thinned out to what is compared."""
+        step = max(1, len(stack.slices) // MAX_SLICES)
+        return [
+            Slice(self._pixels(one.cells[0]), one.plane) for one in stack.slices[step // 2 :: step]
+        ]
+
+    def _pixels(self, cell: Cell) -> Any:
+        return display_values(read(self._path(cell.instance)), cell.frame)
+
+    def _carry_out(self, judged: Judged, step: Callable[..., Any], name: str) -> StackRecord:
+        stack, verdict = judged.stack, judged.verdict
+        decision, reason, derived = str(verdict.decision), verdict.reason, ()
+        if verdict.decision is Decision.ACT:
+            outcome = step(name, self._derive_stack, stack, verdict.operation)
+            derived = tuple(outcome["derived"])
+            if outcome["refused"]:
+                decision, reason = REFUSED, outcome["refused"]
+        STACKS.labels(str(stack.sequence), decision, str(verdict.kind)).inc()
+        return StackRecord(
+            sequence=str(stack.sequence),
+            view=str(stack.view),
+            series=stack.series_instance_uids,
+            slices=len(stack.slices),
+            phases=stack.phases,
+            decision=decision,
+            operation=str(verdict.operation if derived else Orientation.IDENTITY),
+            reason=reason,
+            evidence=_evidence(judged),
+            derived=derived,
+        )
+
+    def _derive_stack(self, stack: Stack, operation: Orientation) -> dict[str, Any]:
+        """Derive every instance of a stack, or none; a step, so its result is JSON."""
+        try:
+            _must_be_turnable(stack)
+            derived = [self._derive(header, operation) for header in stack.instances]
+        except (BadInstance, RefusedStack, GeometryNotKept) as error:
+            logger.warning("stack of series %s refused: %s", stack.series_instance_uids[0], error)
+            return {"derived": [], "refused": str(error)}
+        return {"derived": derived, "refused": ""}
+
+    def _derive(self, header: Header, operation: Orientation) -> str:
+        source = read(self._path(header))
+        derived = reorient_instance(source, operation, self.producer)
+        part10 = encode(derived)
+        prove(part10, source)
+        _, arrival = self.files.write_file(part10, self.now(), self.settings.receive.ae_title)
+        self.index.register([arrival])
+        return str(derived.SOPInstanceUID)
+
+    def _path(self, header: Header) -> Any:
+        return self.files.path_of(header.sop_instance_uid)
+
+    def _wanted(self, sources: Sequence[str], derived: Sequence[str]) -> dict[str, list[str]]:
+        offered = {"original": sources, "derived": derived}
+        return {
+            peer.name: [uid for kind in peer.receives for uid in offered[kind]]
+            for peer in self.settings.destinations
+        }
+
+
+def _must_be_turnable(stack: Stack) -> None:
+    """Raise ``RefusedStack`` where one operation for all slices cannot be vouched for."""
+    for finding in stack.findings:
+        if finding.kind in UNTURNABLE:
+            raise RefusedStack(f"{finding.kind}: {finding.text}")
+    frames = {(cell.instance.sop_instance_uid, cell.frame) for cell in stack.cells}
+    for header in stack.instances:
+        held = int(header.number("NumberOfFrames") or 1)
+        here = sum(uid == header.sop_instance_uid for uid, _ in frames)
+        if here != held:
+            raise RefusedStack(
+                f"instance {header.sop_instance_uid} has {held} frames, {here} of them in this "
+                "stack; an instance is turned whole or not at all"
+            )
+
+
+def _evidence(judged: Judged) -> dict[str, Any]:
+    """Everything that spoke for or against, as JSON."""
+    stack, header, crossing = judged.stack, judged.header, judged.crossing
+    return {
+        "kind": str(judged.verdict.kind),
+        "certain": stack.recognised.certain,
+        "recognised": [
+            {"what": vote.what, "value": vote.value, "for": vote.speaks_for, "weight": vote.weight}
+            for vote in stack.recognised.evidence
+        ],
+        "header": header
+        and {
+            "orientation": str(header.orientation),
+            "residual_deg": round(header.residual_deg, 3),
+            "margin_deg": round(header.margin_deg, 3),
+            "conditioning": round(header.conditioning, 4),
+        },
+        "crossing": crossing
+        and {
+            "best": str(crossing.best),
+            "margin": round(crossing.margin, 4),
+            "pairs": crossing.pairs,
+            "scores": {str(o): round(score, 4) for o, score in crossing.scores.items()},
+        },
+        "findings": [{"kind": str(f.kind), "text": f.text} for f in stack.findings],
+    }
+
+
+def _refused_instances(assembly: Assembly) -> list[StackRecord]:
+    """Instances that lie in no stack, one record a reason, so that none is out of sight."""
+    by_reason: dict[str, list[Any]] = {}
+    for refused in assembly.refused:
+        by_reason.setdefault(str(refused.reason), []).append(refused)
+    return [
+        StackRecord(
+            sequence="other",
+            view="other",
+            series=sorted({one.instance.series_instance_uid for one in group}),
+            slices=len(group),
+            phases=1,
+            decision=REFUSED if reason == "geometry" else str(Decision.LEAVE),
+            operation=str(Orientation.IDENTITY),
+            reason=f"{len(group)} instances lie in no stack: {group[0].text}",
+            evidence={"kind": reason},
+        )
+        for reason, group in sorted(by_reason.items())
+    ]
+
+
+def _named(study: StudyVersion) -> tuple[str, int]:
+    return study.study_instance_uid, study.version
