@@ -216,7 +216,7 @@ def postgres() -> Iterator[str]:
             shutil.chown(folder, "postgres", "postgres")
         data, port = folder / "data", free_port()
         subprocess.run(
-            [str(programs / "initdb"), "-D", str(data), *"-U cmr -A trust -E UTF8 -N".split()],
+            [str(programs / "initdb"), "-D", str(data), "-U", "cmr", "-A", "trust", "-N"],
             check=True,
             capture_output=True,
             cwd=folder,
