@@ -10,6 +10,7 @@ from cmr_node.jobs.queue import Jobs
 from cmr_node.pipeline import study_key
 from cmr_node.settings import Settings
 from cmr_node.store.database import Database
+from cmr_node.store.index import Index
 from cmr_node.store.ledger import Ledger
 
 
@@ -34,8 +35,9 @@ def retry(arguments: argparse.Namespace, settings: Settings) -> int:
     try:
         ledger = Ledger(database)
         failed = ledger.retry_failed(arguments.study)
+        epoch = Index(database).epoch()
         for study in failed:
-            jobs.retry(study_key(study))
+            jobs.retry(study_key(epoch, study))
         letters = ledger.retry_dead(datetime.now(UTC), arguments.study)
     finally:
         jobs.close()

@@ -118,15 +118,16 @@ def receive(arguments: argparse.Namespace, settings: Settings) -> int:
 def assemble(arguments: argparse.Namespace, settings: Settings) -> int:
     """Watch for complete studies until SIGTERM."""
     with _until_told() as stop, _database(settings) as database, _jobs(settings) as jobs:
-        disk = Disk(settings.storage)
+        disk, index = Disk(settings.storage), Index(database)
+        epoch = index.epoch()
 
         def submit(study_uid: str, version: int, priority: Priority) -> None:
-            key = study_key(StudyVersion(study_uid, version))
+            key = study_key(epoch, StudyVersion(study_uid, version))
             payload: dict[str, JSON] = {"study": study_uid, "version": version}
             jobs.submit(Kind.STUDY, key, payload, priority=priority)
 
         watcher = Watcher(
-            Index(database),
+            index,
             submit,
             settings.assemble,
             may_start_work=lambda: disk.state() is DiskState.OK,
@@ -182,7 +183,7 @@ def deliver(arguments: argparse.Namespace, settings: Settings) -> int:
         ledger = Ledger(database)
         deliverer = Deliverer(settings, ledger, Files(settings.storage.root), stop)
         dispatcher = threading.Thread(
-            target=dispatch, args=(ledger, jobs, settings, stop), name="dispatch"
+            target=dispatch, args=(Index(database).epoch(), ledger, jobs, stop), name="dispatch"
         )
         with _page(settings, "deliver", _well):
             dispatcher.start()

@@ -20,7 +20,7 @@ from cmr_node.dicom.header import Header
 from cmr_node.dicom.products import is_own_product
 from cmr_node.store.arrival import Arrival
 from cmr_node.store.database import Database
-from cmr_node.store.tables import Aside, Base, Instance, Study, Version, VersionState
+from cmr_node.store.tables import Aside, Base, Identity, Instance, Study, Version, VersionState
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,11 @@ class Index:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+
+    def epoch(self) -> str:
+        """Which index this is: part of every job's key, so that a rebuilt index meets no old job."""
+        with self.database.reading() as connection:
+            return str(connection.execute(select(Identity.epoch)).scalar_one())
 
     def register(self, arrivals: Sequence[Arrival]) -> None:
         """Make known what became durable; what is known already is passed over.

@@ -105,6 +105,14 @@ class Base(DeclarativeBase):
     )
 
 
+class Identity(Base):
+    """One row: which index this is.  A rebuilt index is another, and so are its jobs."""
+
+    __tablename__ = "identity"
+
+    epoch: Mapped[str] = mapped_column(String(32), primary_key=True)
+
+
 class Study(Base):
     """One study, from its first instance on."""
 

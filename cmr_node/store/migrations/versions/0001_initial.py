@@ -1,5 +1,7 @@
 """The tables of the first release."""
 
+import uuid
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -10,6 +12,13 @@ depends_on = None
 
 
 def upgrade() -> None:
+    identity = op.create_table(
+        "identity",
+        sa.Column("epoch", sa.String(length=32), nullable=False),
+        sa.PrimaryKeyConstraint("epoch", name=op.f("pk_identity")),
+    )
+    op.bulk_insert(identity, [{"epoch": uuid.uuid4().hex}])
+
     op.create_table(
         "aside",
         sa.Column(
