@@ -58,7 +58,7 @@ class Index:
         self.database = database
 
     def epoch(self) -> str:
-        """Which index this is: part of every job's key, so that a rebuilt index meets no old job."""
+        """Which index this is: part of every job key, so that a rebuilt one meets no old job."""
         with self.database.reading() as connection:
             return str(connection.execute(select(Identity.epoch)).scalar_one())
 
