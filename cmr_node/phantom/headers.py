@@ -145,7 +145,7 @@ def _acquisition(ds: FileDataset, protocol: Cine, place: Place, plane: Plane) ->
     ds.SequenceName = "bSSFP"
     ds.MagneticFieldStrength = "1.5"
     ds.RepetitionTime = _decimal(protocol.repetition_ms, 3)
-    ds.EchoTime = _decimal(protocol.echo_ms, 3)
+    ds.EchoTime = _decimal(protocol.repetition_ms / 2, 3)
     ds.EchoTrainLength = 1
     ds.FlipAngle = _decimal(protocol.flip_deg, 3)
     ds.SliceThickness = _decimal(protocol.thickness, 3)

@@ -26,11 +26,10 @@ MYOCARDIUM_LEVEL = 190.0  #: mean pixel value of myocardium under a coil of sens
 
 @dataclass(frozen=True, slots=True)
 class Cine:
-    """A balanced SSFP protocol at 1.5 T; times in ms, lengths in mm."""
+    """A balanced SSFP protocol at 1.5 T, echo in the middle of TR; times in ms, lengths in mm."""
 
     flip_deg: float = 60.0
     repetition_ms: float = 3.0
-    echo_ms: float = 1.5
     thickness: float = 8.0
     signal_to_noise: float = 22.0  #: of myocardium, before the coils' sensitivity
     blur: float = 0.55  #: sd of the point spread, pixels
@@ -100,7 +99,7 @@ def _samples(plane: Plane, protocol: Cine) -> Image:
 
 def _tables(protocol: Cine) -> tuple[Image, Image]:
     """Signal and relative roughness by label."""
-    signal = [bssfp(SPINS[tissue], protocol.flip_deg, protocol.echo_ms) for tissue in Tissue]
+    signal = [bssfp(SPINS[tissue], protocol.flip_deg, protocol.repetition_ms) for tissue in Tissue]
     roughness = [SPINS[tissue].texture for tissue in Tissue]
     return np.array(signal, np.float32), np.array(roughness, np.float32)
 

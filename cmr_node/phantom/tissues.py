@@ -73,16 +73,16 @@ SPINS: dict[Tissue, Spin] = {
 }
 
 
-def bssfp(spin: Spin, flip_deg: float, echo_ms: float) -> float:
-    """Steady-state signal of balanced SSFP on resonance, TE = TR / 2 and TR << T2, arbitrary unit.
+def bssfp(spin: Spin, flip_deg: float, repetition_ms: float) -> float:
+    """Steady-state signal of balanced SSFP on resonance at TE = TR / 2, arbitrary unit.
 
-    S = PD sin(fa) exp(-TE / T2) / ((T1 / T2 + 1) - cos(fa) (T1 / T2 - 1)),
-    Haacke et al., Magnetic Resonance Imaging (2014), eq. 18.57 with the decay to the echo.
+    S = PD sin(fa) (1 - E1) / (1 - (E1 - E2) cos(fa) - E1 E2) exp(-TE / T2), the Freeman-Hill
+    formula for alternating pulses (Haacke et al., Magnetic Resonance Imaging, 2014, chapter 18).
     Negative for fat, so that a voxel of fat and water loses signal (the dark line around the
     heart in every cine image).
     """
     flip = np.deg2rad(flip_deg)
-    ratio = spin.t1_ms / spin.t2_ms
-    signal = spin.density * np.sin(flip) * np.exp(-echo_ms / spin.t2_ms)
-    signal /= (ratio + 1) - np.cos(flip) * (ratio - 1)
+    e1, e2 = np.exp(-repetition_ms / spin.t1_ms), np.exp(-repetition_ms / spin.t2_ms)
+    signal = spin.density * np.sin(flip) * (1 - e1) * np.exp(-repetition_ms / 2 / spin.t2_ms)
+    signal /= 1 - (e1 - e2) * np.cos(flip) - e1 * e2
     return float(-signal if spin.opposed else signal)
