@@ -19,6 +19,7 @@ import logging
 import os
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from pathlib import Path
@@ -214,6 +215,16 @@ class Files:
         BadInstance
             The file is damaged or does not belong under its name.
         """
+        aside = path.is_relative_to(self._aside)
+        arrival = replace(self.read(path, prove), aside=aside)
+        uid, digest = arrival.header.sop_instance_uid, arrival.digest
+        expected = self.aside_path_of(uid, digest) if aside else self.path_of(uid)
+        if path != expected:
+            raise InconsistentInstance(f"instance {uid} belongs at {expected}")
+        return arrival
+
+    def read(self, path: Path, prove: bool = False) -> Arrival:
+        """As ``arrival``, of a file under any name."""
         fd = os.open(path, os.O_RDONLY)
         try:
             meta = read_meta(os.pread(fd, _CHUNK_BYTES, 0))
@@ -227,18 +238,12 @@ class Files:
         _agree(meta, header.sop_class_uid, header.sop_instance_uid)
         if meta.digest and digest != meta.digest:
             raise InconsistentInstance(f"the data set has SHA-256 {digest}, not {meta.digest}")
-        aside = path.is_relative_to(self._aside)
-        uid = header.sop_instance_uid
-        expected = self.aside_path_of(uid, digest) if aside else self.path_of(uid)
-        if path != expected:
-            raise InconsistentInstance(f"instance {uid} belongs at {expected}")
         return Arrival(
             header=header,
             digest=digest,
             size_bytes=status.st_size - meta.offset,
             received_at=_EPOCH + timedelta(microseconds=status.st_mtime_ns // 1000),
             calling_ae=meta.calling_ae,
-            aside=aside,
         )
 
 
