@@ -54,7 +54,7 @@ class Observer(Protocol):
         """One was turned away: called_ae, calling_ae, address, local_limit or connections."""
 
     def association_closed(self, peer: str, outcome: str, seconds: float) -> None:
-        """One ended: released, aborted or broken."""
+        """One ended: released, or aborted by either side."""
 
     def instance_answered(self, peer: str, status: int, size_bytes: int, seconds: float) -> None:
         """A C-STORE was answered; the time is from its command to its answer."""
@@ -194,9 +194,7 @@ class StoreScp:
     def connected(self, connection: socket.socket, address: Any, server: _Server) -> None:
         """Give a connection an association of its own."""
         configure(connection, self._settings.idle_timeout)
-        association = AcceptorAssociation(
-            server.ae, address[0], self._admit, self._store_service, self._ended
-        )
+        association = AcceptorAssociation(server.ae, address[0], self)
         association._server = server
         association.name = f"AcceptorThread-{address[0]}-{address[1]}"
         association.set_socket(AssociationSocket(association, client_socket=connection))
@@ -210,7 +208,8 @@ class StoreScp:
             self._connections[association] = not self._access.knows(address[0])
         association.start()
 
-    def _admit(self, association: AcceptorAssociation) -> Rejection | None:
+    def admit(self, association: AcceptorAssociation) -> Rejection | None:
+        """Whether an association is let in: by the list, then by the number open."""
         calling, called = association.asked.calling_ae_title, association.asked.called_ae_title
         found = self._access.admit(calling or "", called or "", association.address)
         if isinstance(found, Peer):
@@ -235,13 +234,11 @@ class StoreScp:
         self._observer.association_rejected(found.label)
         return found
 
-    def _store_service(
-        self, association: AcceptorAssociation, elsewhere: Elsewhere
-    ) -> StoreService:
-        peer, _ = self._admitted[association]
+    def store_service(self, association: AcceptorAssociation, elsewhere: Elsewhere) -> StoreService:
+        """The C-STORE service of an association that was let in."""
 
         def answered(status: Status, size_bytes: int, seconds: float) -> None:
-            self._observer.instance_answered(peer.name, status, size_bytes, seconds)
+            self._observer.instance_answered(association.peer_name, status, size_bytes, seconds)
 
         return StoreService(
             self._intake,
@@ -255,15 +252,20 @@ class StoreScp:
             elsewhere,
         )
 
-    def _ended(self, association: AcceptorAssociation) -> None:
+    def over(self, association: AcceptorAssociation) -> None:
+        """Another association may take its place."""
         with self._lock:
-            self._connections.pop(association, None)
             peer, since = self._admitted.pop(association, (None, 0.0))
         if peer is None:
             return
         outcome = "released" if association.is_released else "aborted"
         logger.info("association of %s %s", peer.name, outcome)
         self._observer.association_closed(peer.name, outcome, time.monotonic() - since)
+
+    def gone(self, association: AcceptorAssociation) -> None:
+        """Its connection is closed."""
+        with self._lock:
+            self._connections.pop(association, None)
 
 
 class _Handler(RequestHandler):

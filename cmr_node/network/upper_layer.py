@@ -22,8 +22,7 @@ import select
 import socket
 import struct
 import threading
-from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from pynetdicom import evt
 from pynetdicom._globals import MODE_ACCEPTOR
@@ -116,6 +115,9 @@ class AcceptorUpperLayer(DULServiceProvider):
             with self._bell_lock:
                 os.close(self._bell)
                 self._bell_closed = True
+            # An association thread that still waits for an A-ASSOCIATE-RQ takes None for the
+            # end of its patience; it would wait on otherwise, for a connection that is gone.
+            self.to_user_queue.put(cast(A_ASSOCIATE, None))
             self._association.wake()
 
     def _run(self) -> None:
@@ -243,6 +245,22 @@ class AcceptorUpperLayer(DULServiceProvider):
             self._end(f"silent for {self._idle_timer.timeout} s")
 
 
+class Host(Protocol):
+    """What an association asks of the SCP it belongs to."""
+
+    def admit(self, association: AcceptorAssociation) -> Rejection | None:
+        """Why the peer is turned away; None if it is let in."""
+
+    def store_service(self, association: AcceptorAssociation, elsewhere: Elsewhere) -> StoreService:
+        """The C-STORE service of an established association."""
+
+    def over(self, association: AcceptorAssociation) -> None:
+        """The association has ended, its connection perhaps not; may be told twice."""
+
+    def gone(self, association: AcceptorAssociation) -> None:
+        """The connection is closed too."""
+
+
 class AcceptorAssociation(Association):
     """One association that a peer asked for; sleeps until its upper layer wakes it."""
 
@@ -253,9 +271,7 @@ class AcceptorAssociation(Association):
         self,
         ae: ApplicationEntity,
         address: str,
-        admit: Callable[[AcceptorAssociation], Rejection | None],
-        store_service: Callable[[AcceptorAssociation, Elsewhere], StoreService],
-        ended: Callable[[AcceptorAssociation], None],
+        host: Host,
     ) -> None:
         super().__init__(ae, MODE_ACCEPTOR)
         self.acse = AcceptorACSE(self)
@@ -264,9 +280,7 @@ class AcceptorAssociation(Association):
         self.acse_timeout, self.network_timeout = ae.acse_timeout, ae.network_timeout
         self.address = address
         self.peer_name = "an unknown peer"
-        self._admit = admit
-        self._make_store_service = store_service
-        self._ended = ended
+        self._host = host
         self._bell = threading.Event()
 
     def wake(self) -> None:
@@ -283,11 +297,11 @@ class AcceptorAssociation(Association):
 
     def admit(self) -> Rejection | None:
         """Why the peer is turned away; None if it is let in."""
-        return self._admit(self)
+        return self._host.admit(self)
 
     def store_service(self, elsewhere: Elsewhere) -> StoreService:
         """The C-STORE service of this association, once it is established."""
-        return self._make_store_service(self, elsewhere)
+        return self._host.store_service(self, elsewhere)
 
     def run_reactor(self) -> None:
         """The whole life of the association."""
@@ -295,7 +309,8 @@ class AcceptorAssociation(Association):
             super().run_reactor()
         finally:
             self.dul.cut()
-            self._ended(self)
+            self._host.over(self)
+            self._host.gone(self)
 
     def _run_reactor(self) -> None:
         # The steps of pynetdicom's loop, each time the upper layer rings.
@@ -310,14 +325,17 @@ class AcceptorAssociation(Association):
                 self.acse.send_release(is_response=True)
                 self.is_released, self.is_established = True, False
                 evt.trigger(self, evt.EVT_RELEASED, {})
+                self._host.over(self)
                 self.kill()
             elif self.acse.is_aborted():
                 self.dul.receive_pdu(wait=False)
                 self.is_aborted, self.is_established = True, False
                 evt.trigger(self, evt.EVT_ABORTED, {})
+                self._host.over(self)
                 self.kill()
             elif self.dul.over:
                 logger.warning("association of %s aborted: %s", self.peer_name, self.dul.over)
+                self._host.over(self)
                 self.abort()
             elif not self.dul.is_alive():
                 self.kill()
