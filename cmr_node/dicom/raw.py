@@ -40,11 +40,13 @@ def raw_bytes(ds: Dataset, keyword: str) -> bytes | None:
 def put_raw(ds: Dataset, keyword: str, value: bytes) -> None:
     """Set a text element to bytes already encoded in the data set's character set."""
     tag = tag_of(keyword)
-    padded = value + b" " * (len(value) % 2)
+    vr = dictionary_VR(tag)
+    padding = b"\0" if vr == "UI" else b" "
+    padded = value + padding * (len(value) % 2)
     implicit, little = ds.original_encoding
     ds[tag] = RawDataElement(
         tag,
-        dictionary_VR(tag),
+        vr,
         len(padded),
         padded,
         0,
@@ -72,3 +74,8 @@ def texts(ds: Dataset, keyword: str) -> tuple[str, ...]:
 def is_decimal(text: str) -> bool:
     """Whether ``text`` is a decimal string of PS3.5 6.2, its length apart."""
     return DECIMAL.fullmatch(text) is not None
+
+
+def put_texts(ds: Dataset, keyword: str, *values: str) -> None:
+    """Set an ASCII element to these values, character for character."""
+    put_raw(ds, keyword, "\\".join(values).encode("ascii"))

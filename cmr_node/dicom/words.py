@@ -103,8 +103,11 @@ def stored_words(ds: FileDataset) -> Words:
     if "PixelData" not in ds or not ds["PixelData"].value:
         raise UndecodablePixels("no PixelData")
     data: bytes = ds["PixelData"].value
-    if ds.file_meta.TransferSyntaxUID.is_compressed:
+    syntax = ds.file_meta.TransferSyntaxUID
+    if syntax.is_compressed:
         return _decompressed(ds, data, found)
+    if not syntax.is_little_endian:
+        raise UndecodablePixels(f"{syntax.name}; allowed: little endian, as ``reading`` gives it")
     if not found.size_bytes <= len(data) <= found.size_bytes + found.size_bytes % 2:
         raise UndecodablePixels(
             f"{len(data)} bytes of PixelData; {found.frames} frames of {found.rows} x "
