@@ -17,15 +17,21 @@ mirroring about that line: both fit and ``margin`` is small.  Two long-axis slic
 settle it.  Both stacks must share the frame of reference and the cardiac phase; the caller sees
 to that.
 
+Measured on the three real studies at hand (a pig; two people, whose localizers stood in for long
+axes), on which the limits below were also chosen: 3 short-axis slices and 1 crossing, no false
+alarm in 273 draws, 94 % of unlogged turns found; 8 and 2, none in 280, over 99 %.  If breathing
+moved the stacks apart, with 2 to 5 slices and 1 or 2 crossing: 5 mm, 1 false alarm in 277, 86 %
+found; 10 mm, 1 in 276, 51 %; 20 mm, 12 in 273, 23 %.
+
 Cost: at most ``MAX_SLICES`` slices of each stack are smoothed once and at most
-``MAX_SLICES``**2 pairs are read at ``MAX_SAMPLES`` points, eight times: tens of milliseconds.
+``MAX_SLICES``**2 pairs are read at ``MAX_SAMPLES`` points, eight times: 0.1 to 0.2 s.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from types import MappingProxyType
+from math import atanh
 from typing import Any
 
 import numpy as np
@@ -38,14 +44,15 @@ from cmr_node.geometry.plane import Plane, reorient
 Array = npt.NDArray[np.float64]
 
 MAX_SLICES = 5  # of each stack, spread over it
-MIN_PAIRS = 3  # one or two lines agree by chance: 7 false alarms in 280 draws of one pair
+MIN_PAIRS = 3  # one line agrees by chance: 6 false alarms in 275 draws of one pair
 MAX_SAMPLES = 512  # along one crossing line
 MIN_TILT_DEG = 30.0  # flatter crossings smear the line over the slice thickness
 MIN_OVERLAP = 60.0  # mm of line inside both slices, for every orientation
 MIN_CONTRAST = 0.05  # of the slice's own spread: below it a profile is air or one tissue
 SMOOTHING = 2.0  # mm; slices are 6 to 10 mm thick, so finer detail never agrees
 CLEAR_SCORE = 0.5  # a best fit below this proves nothing
-CLEAR_MARGIN = 0.15  # a best fit must be this much better than what it is held against
+CLEAR_MARGIN = 0.35  # Fisher z; a best fit must be this much better than what it is held against
+PERFECT = 0.999  # correlation; Fisher's z has no end, real slices do not come nearer than this
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,9 +91,9 @@ class CrossingEvidence:
 
     @property
     def margin(self) -> float:
-        """By how much the best fits better than the runner-up."""
+        """By how much the best fits better than the runner-up, Fisher z."""
         first, second = sorted(self.scores.values(), reverse=True)[:2]
-        return first - second
+        return _fisher(first) - _fisher(second)
 
     @property
     def confirms_header(self) -> bool:
@@ -105,7 +112,8 @@ class CrossingEvidence:
         better than the header leave open what was done to the pixels, not that it was done.
         """
         best = self.scores[self.best]
-        return best >= CLEAR_SCORE and best - self.scores[Orientation.IDENTITY] >= CLEAR_MARGIN
+        ahead = _fisher(best) - _fisher(self.scores[Orientation.IDENTITY])
+        return best >= CLEAR_SCORE and ahead >= CLEAR_MARGIN
 
 
 def crossing_evidence(stack: Sequence[Slice], crossing: Sequence[Slice]) -> CrossingEvidence | None:
@@ -131,7 +139,7 @@ def crossing_evidence(stack: Sequence[Slice], crossing: Sequence[Slice]) -> Cros
         return None
     means = np.mean(fits, axis=0)
     scores = {o: float(mean) for o, mean in zip(Orientation, means, strict=True)}
-    return CrossingEvidence(scores=MappingProxyType(scores), pairs=len(fits))
+    return CrossingEvidence(scores, pairs=len(fits))
 
 
 def crossing_line(plane: Plane, other: Plane) -> tuple[Array, Array] | None:
@@ -153,6 +161,11 @@ def crossing_line(plane: Plane, other: Plane) -> tuple[Array, Array] | None:
     ]
     point = np.linalg.solve(np.array([plane.normal, other.normal, along]), np.array(offsets))
     return point, along
+
+
+def _fisher(correlation: float) -> float:
+    """Fisher's z: 0.9 and 0.95 are as far apart as 0.5 and 0.71."""
+    return atanh(max(-PERFECT, min(PERFECT, correlation)))
 
 
 def _spread(slices: Sequence[Slice]) -> list[Slice]:

@@ -66,7 +66,9 @@ def test_the_inverse_undoes_it_bit_for_bit(orientation: Orientation) -> None:
 @pytest.mark.parametrize("then", Orientation)
 def test_two_in_a_row_are_one_of_the_eight(first: Orientation, then: Orientation) -> None:
     picture = np.arange(12).reshape(3, 4)
-    np.testing.assert_array_equal(then.after(first).apply(picture), then.apply(first.apply(picture)))
+    np.testing.assert_array_equal(
+        then.after(first).apply(picture), then.apply(first.apply(picture))
+    )
     assert then.after(first).chirality == then.chirality * first.chirality
 
 

@@ -152,9 +152,9 @@ def test_no_pixel_value_moves_in_the_patient(plane: Plane, orientation: Orientat
 
 @needs_data
 @pytest.mark.parametrize("series", SERIES)
-def test_no_pixel_value_moves_on_real_planes(series: str, record_property) -> None:
+def test_no_pixel_value_moves_on_real_planes(series: str) -> None:
     worst = max(world_error(p, o) for p in planes(series) for o in Orientation)
-    record_property("world position error in mm", worst)
+    print(f"{series}: {len(planes(series))} planes x 8, world position error {worst:.1e} mm")
     assert worst < 1e-9
 
 
