@@ -48,7 +48,9 @@ class Presence:
                 )
 
     def beat(self) -> None:
-        """One sign of life.
+        """One sign of life; who was taken for dead meanwhile is entered again.
+
+        Its claims have been handed on and its runs fenced off, so it may go on with new ones.
 
         Raises
         ------
@@ -56,17 +58,25 @@ class Presence:
             Another process has registered under one of these names.
         """
         with transaction(self._engine) as c:
-            beaten = c.execute(
+            c.execute(
                 update(executor)
                 .where(executor.c.id.in_(self.executors))
                 .where(executor.c.incarnation == self._incarnation)
                 .values(beat=executor.c.beat + 1)
             )
-            if beaten.rowcount != len(self.executors):
-                raise ConfigurationError(
-                    f"another process works as {', '.join(self.executors)}; "
-                    "host names must differ, and each role runs once per host"
-                )
+            listed = {
+                row.id: row.incarnation
+                for row in c.execute(select(executor).where(executor.c.id.in_(self.executors)))
+            }
+        usurped = [name for name, owner in listed.items() if owner != self._incarnation]
+        if usurped:
+            raise ConfigurationError(
+                f"another process works as {', '.join(usurped)}; "
+                "host names must differ, and each role runs once per host"
+            )
+        if len(listed) < len(self.executors):
+            logger.warning("%s was taken for dead, goes on", ", ".join(self.executors))
+            self.register()
 
     def leave(self) -> None:
         """Be no more; said only when nothing is claimed."""

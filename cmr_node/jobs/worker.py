@@ -176,8 +176,8 @@ class _Runner:
             again = error.transient and job.failures + 1 < ATTEMPTS
             outcome = self._again(job, reason) if again else self._failed(job, reason)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - the loop's boundary: booked as failed
-            logger.error("job %s: %s", job.key, "".join(traceback.format_tb(error.__traceback__)))
-            outcome = self._failed(job, _place(error))
+            logger.error("job %s, innermost last: %s", job.key, " > ".join(_frames(error)))
+            outcome = self._failed(job, f"{type(error).__name__} in {_frames(error)[-1]}")
         else:
             outcome = "succeeded"
             self._end(job, lambda: self._jobs.ledger.end(job, State.DONE))
@@ -220,6 +220,7 @@ class _Runner:
                 wait_s = min(2 * wait_s, 10.0)
 
 
-def _place(error: BaseException) -> str:
+def _frames(error: BaseException) -> list[str]:
+    """Where an error came from, without the values and source lines a traceback shows."""
     frames = traceback.extract_tb(error.__traceback__)
-    return f"{type(error).__name__} in {Path(frames[-1].filename).name}, line {frames[-1].lineno}"
+    return [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
