@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from cmr_node.geometry.plane import Plane, reorient
 from cmr_node.geometry.standard_view import View
 from cmr_node.phantom import headers
 from cmr_node.phantom.anatomy import Patient
+from cmr_node.phantom.enhanced import multi_frame
 from cmr_node.phantom.planes import VIEWS, view_planes
 from cmr_node.phantom.render import Cine, render_cine
 
@@ -42,13 +44,16 @@ class Plan:
     pixel_spacing: float = 1.9
     gap: float = 10.0  #: between the centres of neighbouring short-axis slices
     stored_as: Mapping[View, Orientation] = field(default_factory=dict)  #: identity where absent
-    series_per_slice: bool = False  #: each short-axis slice a series of its own
+    series_per_slice: bool = False  #: each short-axis slice a series of its own, as Siemens does
+    multi_frame: bool = False  #: each series one Enhanced MR instance
     described: bool = True  #: whether SeriesDescription names the view
     protocol: Cine = field(default_factory=Cine)
 
     @property
     def instances(self) -> int:
         """How many instances the study has."""
+        if self.multi_frame:
+            return sum(self.slices_of(v) if self.series_per_slice else 1 for v in self.views)
         return sum(self.slices_of(view) for view in self.views) * self.phases
 
     @property
@@ -82,6 +87,15 @@ def simulate_study(plan: Plan) -> Iterator[FileDataset]:
     ValueError
         The plan names a view the phantom cannot show.
     """
+    images = _images(plan)
+    if not plan.multi_frame:
+        yield from images
+        return
+    for _, series in groupby(images, key=lambda ds: str(ds.SeriesInstanceUID)):
+        yield multi_frame(list(series))
+
+
+def _images(plan: Plan) -> Iterator[FileDataset]:
     patient = Patient.draw(plan.seed)
     study = headers.Study(
         key=plan.key,

@@ -15,6 +15,7 @@ from cmr_node.geometry.orientation import Orientation
 from cmr_node.geometry.plane import Plane
 from cmr_node.geometry.standard_view import View, implied_orientation
 from cmr_node.phantom.anatomy import Patient
+from cmr_node.phantom.enhanced import multi_frame
 from cmr_node.phantom.render import Cine
 from cmr_node.phantom.study import Plan, simulate_study, truth, write_study
 from cmr_node.phantom.tissues import SPINS, Tissue, bssfp
@@ -248,6 +249,41 @@ def test_one_series_per_slice_as_some_scanners_do():
     assert len({(ds.SeriesInstanceUID, ds.InstanceNumber) for ds in study}) == len(study)
 
 
+@pytest.mark.parametrize("orientation", [Orientation.IDENTITY, Orientation.ROT90CCW])
+def test_a_multi_frame_instance_holds_the_same_pixels_at_the_same_places(orientation):
+    plan = small(1, multi_frame=True, stored_as=dict.fromkeys(ALL, orientation))
+    study = list(simulate_study(plan))
+    assert [ds.NumberOfFrames for ds in study] == [6, 2, 2]
+    assert len(study) == plan.instances == len(truth(plan))
+    assert {str(ds.SeriesInstanceUID) for ds in study} == set(truth(plan))
+    frames = iter(scanned(1, orientation))
+    for ds in study:
+        shared = ds.SharedFunctionalGroupsSequence[0]
+        cosines = shared.PlaneOrientationSequence[0].ImageOrientationPatient
+        spacing = shared.PixelMeasuresSequence[0].PixelSpacing
+        for pixels, own in zip(ds.pixel_array, ds.PerFrameFunctionalGroupsSequence, strict=True):
+            single = next(frames)
+            assert np.array_equal(pixels, single.pixel_array)
+            assert own.PlanePositionSequence[0].ImagePositionPatient == single.ImagePositionPatient
+            assert cosines == single.ImageOrientationPatient
+            assert spacing == single.PixelSpacing
+            heartbeat = own.CardiacSynchronizationSequence[0]
+            assert heartbeat.NominalCardiacTriggerDelayTime == float(single.TriggerTime)
+    indices = [
+        tuple(own.FrameContentSequence[0].DimensionIndexValues)
+        for own in study[0].PerFrameFunctionalGroupsSequence
+    ]
+    assert indices == [(1, 1), (1, 2), (2, 1), (2, 2), (3, 1), (3, 2)]
+
+
+def test_frames_of_two_series_do_not_become_one_instance():
+    study = scanned(1, Orientation.IDENTITY)
+    with pytest.raises(ValueError, match="one series of one size, found 3"):
+        multi_frame(study)
+    with pytest.raises(ValueError, match="found 0"):
+        multi_frame([])
+
+
 def test_descriptions_can_be_left_out():
     assert not any("SeriesDescription" in ds for ds in simulate_study(small(described=False)))
 
@@ -276,13 +312,16 @@ def test_files_are_written_with_progress_and_the_truth_beside_them(tmp_path):
         {},
         {"described": False},
         {"series_per_slice": True},
+        {"multi_frame": True},
+        {"multi_frame": True, "described": False, "stored_as": {View.SAX: Orientation.TRANSPOSE}},
         {"stored_as": {View.SAX: Orientation.ROT90CW}},
     ],
-    ids=["plain", "undescribed", "series per slice", "turned"],
+    ids=["plain", "undescribed", "series per slice", "multi-frame", "turned multi-frame", "turned"],
 )
 def test_dciodvfy_finds_no_error(tmp_path, changes):
     write_study(tmp_path, small(1, **changes))
     for file in sorted(tmp_path.rglob("*.dcm"))[::3]:
         done = subprocess.run(["dciodvfy", file], capture_output=True, text=True, timeout=20)
-        assert "MRImage" in done.stderr + done.stdout
+        sop_class = "EnhancedMRImage" if changes.get("multi_frame") else "MRImage"
+        assert sop_class in (done.stderr + done.stdout).split()
         assert "Error" not in done.stderr + done.stdout
