@@ -59,6 +59,7 @@ def test_a_standard_picture_turned_is_found_turned(view: View, orientation: Orie
     right, down = STANDARD[view]
     evidence = implied(reorient(plane_along(right, down), orientation), view)
     assert evidence.orientation is orientation
+    assert evidence.second.chirality == orientation.chirality  # a mirroring is never the next best
     assert evidence.residual_deg == pytest.approx(0, abs=1e-9)
     assert evidence.margin_deg == pytest.approx(45)
     assert evidence.conditioning == pytest.approx(1)
