@@ -10,7 +10,8 @@ import contextlib
 import ctypes
 import fcntl
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -38,6 +39,14 @@ def sync_file_system(fd: int) -> None:
     if _LIBC.syncfs(fd) != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
+
+
+@dataclass(frozen=True, slots=True)
+class Flushes:
+    """How the journal reaches the disk: a door for tests that pull the plug."""
+
+    file: Callable[[int], None] = os.fdatasync  #: the content of one open file
+    file_system: Callable[[int], None] = sync_file_system  #: everything written so far
 
 
 def make_folders(folder: Path) -> None:

@@ -3,9 +3,11 @@
 The promise kept here: what has a name below ``instances`` or ``aside`` is whole, has the content
 it first had, and never gets another.  Names come from a SHA-256 of our own, never from the wire.
 
-    instances/ab/cd/<SHA-256 of the SOP Instance UID>.dcm    one for each SOP Instance UID
-    aside/ab/cd/<the same>-<SHA-256 of the data set>.dcm     other content under a known UID
-    incoming/                                                what is not whole yet
+    instances/abc/<SHA-256 of the SOP Instance UID>.dcm    one for each SOP Instance UID
+    aside/abc/<the same>-<SHA-256 of the data set>.dcm     other content under a known UID
+    incoming/                                              what is not whole yet
+
+The 4096 folders are named by the first three digits of the file name.
 
 A file is made in ``incoming`` and then linked to its name, which fails if the name is taken: two
 processes, or two hosts on a shared file system, cannot overwrite each other.  The time of a file
@@ -167,8 +169,8 @@ class Files:
             folder = self.aside_path_of(sop_instance_uid, digest).parent
         else:
             folder = self.path_of(sop_instance_uid).parent
-        for path in (folder, folder.parent, folder.parent.parent):
-            sync_folder(path)
+        sync_folder(folder)
+        sync_folder(folder.parent)
         return kept
 
     def sweep(self) -> int:
@@ -190,10 +192,9 @@ class Files:
     def walk(self) -> Iterator[Path]:
         """Every stored file: first those below ``instances``, then those below ``aside``."""
         for top in (self._instances, self._aside):
-            for outer in sorted(os.listdir(top)):
-                for inner in sorted(os.listdir(top / outer)):
-                    for name in sorted(os.listdir(top / outer / inner)):
-                        yield top / outer / inner / name
+            for folder in sorted(os.listdir(top)):
+                for name in sorted(os.listdir(top / folder)):
+                    yield top / folder / name
 
     def arrivals(self, prove: bool = False) -> Iterator[tuple[Path, Arrival | BadInstance]]:
         """What the index must know, from the files alone; or what is wrong with a file.
@@ -255,7 +256,7 @@ def set_time(fd: int, received_at: datetime) -> None:
 
 def _name(top: Path, sop_instance_uid: str, suffix: str) -> str:
     name = hashlib.sha256(sop_instance_uid.encode()).hexdigest()
-    return f"{top}/{name[:2]}/{name[2:4]}/{name}{suffix}.dcm"
+    return f"{top}/{name[:3]}/{name}{suffix}.dcm"
 
 
 def _link(source: Path, target: str) -> bool:

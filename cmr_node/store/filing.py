@@ -26,7 +26,7 @@ from cmr_node.errors import NodeError, StoreBroken
 from cmr_node.store.arrival import Arrival
 from cmr_node.store.durable import FILE_MODE, copy
 from cmr_node.store.files import Files, Kept, set_time
-from cmr_node.store.journal import PATIENCE_S, Journal
+from cmr_node.store.journal import Journal
 from cmr_node.store.owned import OwnedFolder
 from cmr_node.store.records import Pending
 
@@ -34,6 +34,7 @@ logger = logging.getLogger(__name__)
 
 BATCH: Final = 64
 MOST_UNFILED: Final = 4096
+GATHER_S: Final = 0.1
 FIRST_WAIT_S: Final = 0.2
 LONGEST_WAIT_S: Final = 5.0
 _LOOK_S: Final = 1.0
@@ -156,7 +157,7 @@ class Filer:
         with self._changed:
             return Lag(self._unfiled, self._unfiled_bytes)
 
-    def wait_for_room(self, patience_s: float = PATIENCE_S) -> None:
+    def wait_for_room(self, patience_s: float) -> None:
         """Wait while too much is unfiled to take more.
 
         Raises
@@ -211,12 +212,20 @@ class Filer:
             return not (batch or self._waiting) or time.monotonic() > self._give_up_at
 
     def _fill(self, batch: list[Pending]) -> None:
-        """Add what waits, up to BATCH; an empty batch waits a moment for the first."""
+        """Add what waits, up to BATCH; an empty batch waits for the first, and then for more.
+
+        One transaction for many costs the index, and the receiving threads, far less.
+        """
         with self._changed:
             if not batch:
                 self._changed.wait_for(lambda: self._waiting or self._stopping, _LOOK_S)
+                if self._waiting:
+                    self._changed.wait_for(self._has_enough, GATHER_S)
             while self._waiting and len(batch) < BATCH:
                 batch.append(self._waiting.popleft())
+
+    def _has_enough(self) -> bool:
+        return len(self._waiting) >= BATCH or self._stopping
 
     def _pause(self, wait_s: float) -> None:
         with self._changed:

@@ -27,9 +27,10 @@ from cmr_node.errors import StoreFull, UnreadableHeader
 from cmr_node.settings import Storage
 from cmr_node.store.arrival import Arrival
 from cmr_node.store.disk import Disk, DiskState
+from cmr_node.store.durable import Flushes
 from cmr_node.store.files import Files, Kept
 from cmr_node.store.filing import Filer, Lag, Register
-from cmr_node.store.journal import SEGMENT_BYTES, SEGMENTS
+from cmr_node.store.journal import FLUSHES, PATIENCE_S, SEGMENT_BYTES, SEGMENTS, Journal
 from cmr_node.store.reception import Reception
 from cmr_node.store.records import Kind, Pending, head, spill_body
 from cmr_node.store.recovery import recover
@@ -56,7 +57,7 @@ class Intake:
         Gives the time an instance is received, UTC.
     disk
         Gives the state of the disk.
-    segment_bytes, segments
+    segment_bytes, segments, patience_s, flushes
         Of the journal.
 
     Raises
@@ -73,11 +74,18 @@ class Intake:
         disk: Disk | None = None,
         segment_bytes: int = SEGMENT_BYTES,
         segments: int = SEGMENTS,
+        patience_s: float = PATIENCE_S,
+        flushes: Flushes = FLUSHES,
     ) -> None:
         self.files = Files(storage.root)
         self.files.prepare()
         self._clock, self._disk = clock, disk or Disk(storage)
-        self._folder, self._journal = recover(self.files, index, segment_bytes, segments)
+        self._patience_s = patience_s
+        self._folder, self._journal = recover(
+            self.files,
+            index,
+            lambda folder: Journal(folder, segment_bytes, segments, patience_s, flushes),
+        )
         self.spill_bytes = min(storage.spill_bytes, self._journal.largest_body // 4)
         self._unfiled = Unfiled(self.files)
         self._filer = Filer(self.files, self._folder, self._journal, index, self._filed)
@@ -146,7 +154,7 @@ class Intake:
         """As ``Reception.keep``."""
         header = reception.header()
         uid, digest = header.sop_instance_uid, reception.digest()
-        self._filer.wait_for_room()
+        self._filer.wait_for_room(self._patience_s)
         with self._unfiled.alone_with(uid):
             kept, done = self._unfiled.look_up(uid, digest.hex())
             if not done:

@@ -19,17 +19,19 @@ from __future__ import annotations
 import os
 import threading
 import time
+import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from cmr_node.errors import StoreBroken
-from cmr_node.store.durable import sync_file_system, sync_folder
+from cmr_node.store.durable import Flushes, sync_folder
 from cmr_node.store.segment import PAGE, Entry, Segment
 
 SEGMENT_BYTES: Final = 32 << 20
 SEGMENTS: Final = 4
 PATIENCE_S: Final = 20.0
+FLUSHES: Final = Flushes()
 
 
 class Journal:
@@ -43,6 +45,8 @@ class Journal:
         Size of a new segment, and how many there are to be.
     patience_s
         How long ``append`` waits for room.
+    flushes
+        How the disk is reached.
 
     Raises
     ------
@@ -56,19 +60,16 @@ class Journal:
         segment_bytes: int = SEGMENT_BYTES,
         segments: int = SEGMENTS,
         patience_s: float = PATIENCE_S,
+        flushes: Flushes = FLUSHES,
     ) -> None:
-        self._folder, self._patience_s = folder, patience_s
+        self._folder, self._patience_s, self._flushes = folder, patience_s, flushes
         self._changed = threading.Condition()
         self._current: Segment | None = None
         self._full: list[Segment] = []
         self._broken: list[Segment] = []
         self._flusher = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            self._segments = [Segment.open(path) for path in sorted(folder.glob("*.journal"))]
-            for number in range(len(self._segments), segments):
-                path = folder / f"{number:04}.journal"
-                self._segments.append(Segment.make(path, segment_bytes))
-            sync_folder(folder)
+            self._segments = _open_all(folder, segment_bytes, segments)
         except OSError as error:
             raise StoreBroken(f"journal {folder}: {error.strerror}") from error
         self.largest_body = min(segment.size for segment in self._segments) - 2 * PAGE
@@ -180,7 +181,7 @@ class Journal:
             self._changed.release()
             fault = None
             try:
-                os.fdatasync(segment.fd)
+                self._flushes.file(segment.fd)
             except OSError as error:
                 fault = error
             finally:
@@ -204,7 +205,7 @@ class Journal:
 
     def _let_go(self, segments: list[Segment]) -> None:
         """The files made from these segments become durable; then the segments are free."""
-        sync_file_system(self._flusher)
+        self._flushes.file_system(self._flusher)
         with self._changed:
             for segment in segments:
                 segment.forget()
@@ -212,3 +213,19 @@ class Journal:
                     self._full.remove(segment)
                 self._free.append(segment)
             self._changed.notify_all()
+
+
+def _open_all(folder: Path, size: int, count: int) -> list[Segment]:
+    """What an earlier process left, and new segments up to ``count``."""
+    found = []
+    for path in sorted(folder.glob("*.journal")):
+        segment = Segment.open(path)
+        if segment.order or segment.size == size:
+            found.append(segment)
+        else:  # not finished, or of another size than is wanted now; empty
+            segment.close()
+            path.unlink()
+    for _ in range(len(found), count):
+        found.append(Segment.make(folder / f"{uuid.uuid4().hex}.journal", size))
+    sync_folder(folder)
+    return found

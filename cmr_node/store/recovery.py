@@ -11,8 +11,10 @@ have moved to its place already.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 
 from cmr_node.errors import BadInstance, StoreBroken
 from cmr_node.store.arrival import Arrival
@@ -27,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 
 def recover(
-    files: Files, index: Register, segment_bytes: int, segments: int
+    files: Files, index: Register, open_journal: Callable[[Path], Journal]
 ) -> tuple[OwnedFolder, Journal]:
     """File what was left behind; gives a folder and an empty journal for this process.
 
@@ -40,7 +42,7 @@ def recover(
     try:
         files.sweep()
         for folder in OwnedFolder.claim_all(files.incoming):
-            journal = Journal(folder.path, segment_bytes, segments)
+            journal = open_journal(folder.path)
             count = _replay(files, index, folder, journal)
             if count:
                 logger.warning("%d instances of a process that died are filed", count)
@@ -51,7 +53,7 @@ def recover(
                 folder.remove()
         if own is None:
             folder = OwnedFolder.make(files.incoming)
-            own = folder, Journal(folder.path, segment_bytes, segments)
+            own = folder, open_journal(folder.path)
     except OSError as error:
         raise StoreBroken(f"{files.incoming}: {error}") from error
     return own
