@@ -77,7 +77,8 @@ class _Slots:
         self._presence = takeover.Presence(jobs.ledger.engine, tuple(commands))
         self._reaper = takeover.Reaper(self._presence, jobs.ledger, jobs.client, work)
         self._since: dict[str, float] = {}  # run -> when it was first seen, monotonic (s)
-        self._unbooked: dict[str, str] = {}  # executor -> why it died
+        self._overdue: dict[str, str] = {}  # executor -> why it was killed
+        self._unbooked: dict[str, str] = {}  # executor that is dead -> why it died
         self._beat_due = self._watch_due = time.monotonic()
 
     def register(self) -> None:
@@ -93,7 +94,9 @@ class _Slots:
                 continue  # not before its job is booked, or it would claim it again unbooked
             status = child.tend()
             if status is not None:
-                self._unbooked[child.name] = f"worker {describe(status)}"
+                self._unbooked[child.name] = self._overdue.pop(
+                    child.name, f"worker {describe(status)}"
+                )
                 logger.error("worker %s: %s", child.name, describe(status))
         now = time.monotonic()
         if now >= self._watch_due:
@@ -110,21 +113,14 @@ class _Slots:
         except StoreBroken as error:
             logger.warning("the queue's database is waited for: %s", error)
             return
+        timeout_s = self._work.job_timeout
         self._since = {str(job.run): self._since.get(str(job.run), now) for job in running}
-        late = {
-            job.executor for job in running if now - self._since[str(job.run)] > self._timeout_s
-        }
+        late = {job.executor for job in running if now - self._since[str(job.run)] > timeout_s}
         for child in self._children:
             if child.name in late and child.pid is not None:
-                logger.error("worker %s: its job is past %g s, killed", child.name, self._timeout_s)
+                logger.error("worker %s: its job is past %g s, killed", child.name, timeout_s)
+                self._overdue[child.name] = f"timed out after {timeout_s:g} s"
                 child.tell(signal.SIGKILL)
-                self._unbooked[child.name] = f"timed out after {self._timeout_s:g} s"
-                child.wait(self._timeout_s)
-        self._book()
-
-    @property
-    def _timeout_s(self) -> float:
-        return self._work.job_timeout
 
     def _book(self) -> None:
         """Write the deaths down and hand on what the dead had; what fails is tried again."""
