@@ -33,11 +33,11 @@ from pydicom.uid import (
 
 from cmr_node.dicom import structure
 from cmr_node.dicom.header import Header, scan
+from cmr_node.dicom.part10 import read_meta
 from cmr_node.errors import UnreadableHeader
 
 MEBI = 1 << 20
 MAX_FILE_BYTES = 2048 * MEBI
-MAX_META_BYTES = 1 * MEBI
 MAX_INFLATED_BYTES = 512 * MEBI
 
 # Scanners write what they write; a warning per odd UID or date would drown the log.
@@ -121,35 +121,12 @@ def read_header(path: Path) -> Header:
 
 
 def _split(data: bytes | memoryview) -> tuple[UID, int]:
-    """Transfer syntax and start of the data set, from preamble and file meta (PS3.10 7.1)."""
-    view = memoryview(data)
-    if len(view) < 132 or bytes(view[128:132]) != b"DICM":
-        raise UnreadableHeader(
-            f"no DICM prefix in {len(view)} bytes; allowed: a DICOM Part 10 file"
-        )
-    position, found = 132, b""
-    while position + 8 <= len(view) and bytes(view[position : position + 2]) == b"\x02\x00":
-        element = struct.unpack_from("<H", view, position + 2)[0]
-        if bytes(view[position + 4 : position + 6]) in structure.LONG_LENGTH:
-            start, length_format, length_at = position + 12, "<L", position + 8
-        else:
-            start, length_format, length_at = position + 8, "<H", position + 6
-        if start > len(view):
-            raise UnreadableHeader("the file meta information is cut off")
-        length = struct.unpack_from(length_format, view, length_at)[0]
-        position = start + length
-        if position > min(len(view), MAX_META_BYTES):
-            raise UnreadableHeader(
-                f"file meta information past byte {min(len(view), MAX_META_BYTES)} (limit)"
-            )
-        if element == 0x0010:
-            found = bytes(view[start:position])
-    syntax = UID(
-        found.decode("ascii", errors="replace").strip(" \0"), validation_mode=config.IGNORE
-    )
+    """Transfer syntax and start of the data set of a Part 10 file."""
+    meta = read_meta(data)
+    syntax = UID(meta.transfer_syntax_uid, validation_mode=config.IGNORE)
     if syntax.is_private or not syntax.is_transfer_syntax:
         raise UnreadableHeader(f"transfer syntax {str(syntax)!r}; allowed: one of PS3.6 table A-1")
-    return syntax, position
+    return syntax, meta.offset
 
 
 def _inflate(deflated: bytes | memoryview) -> bytes:

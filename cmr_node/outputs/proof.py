@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset, FileDataset
+from pydicom.uid import EnhancedMRImageStorage
 
 from cmr_node.dicom.raw import raw_bytes, texts
 from cmr_node.dicom.reading import parse
@@ -147,7 +148,8 @@ def _planes(ds: Dataset) -> list[Plane]:
                     return [float(value) for value in item[keyword].value or ()]
         return []
 
-    if not frames:
+    if ds.get("SOPClassUID") != EnhancedMRImageStorage:
+        # A single-frame image may carry stray functional groups; they do not count.
         orientation, position, spacing = (
             [float(value) for value in ds.get(keyword) or ()]
             for keyword in ("ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing")

@@ -31,8 +31,8 @@ from pydicom.uid import (
     JPEGLSTransferSyntaxes,
 )
 
-from cmr_node import __version__
 from cmr_node.dicom.decoders import is_lossy
+from cmr_node.dicom.part10 import IMPLEMENTATION_VERSION_NAME
 from cmr_node.dicom.products import IMPLEMENTATION_CLASS_UID
 from cmr_node.dicom.raw import put_texts, tag_of, texts
 from cmr_node.dicom.words import layout, pixel_data, stored_words
@@ -45,8 +45,11 @@ from cmr_node.outputs.stripping import strip
 from cmr_node.outputs.suitability import check_suitable, is_enhanced
 from cmr_node.outputs.uids import Producer
 
-IMPLEMENTATION_VERSION = f"CMRNODE_{__version__}"[:16]
-_FRAME_PLANE = ("ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing")
+_NO_STANDING = {
+    True: ("ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing"),
+    False: ("PerFrameFunctionalGroupsSequence",),
+}
+"""What would speak of a plane beside what counts: the frames' groups, or the top level."""
 
 
 def reorient_instance(
@@ -82,11 +85,11 @@ def reorient_instance(
     strip(ds)
     if enhanced:
         turn_frames(ds, operation, shape)
-        for keyword in _FRAME_PLANE:  # of no standing beside the functional groups
-            if keyword in ds:
-                del ds[keyword]
     else:
         turn_single_frame(ds, operation, shape)
+    for keyword in _NO_STANDING[enhanced]:
+        if keyword in ds:
+            del ds[keyword]
     turn_roles(ds, operation, enhanced=enhanced)
     turn_overlays(ds, operation, shape)
     ds.Rows, ds.Columns = operation.turned_shape(shape)
@@ -147,5 +150,5 @@ def _file_meta(ds: Dataset, syntax: UID) -> FileMetaDataset:
     meta.MediaStorageSOPInstanceUID = UID("".join(texts(ds, "SOPInstanceUID")))
     meta.TransferSyntaxUID = syntax
     meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
-    meta.ImplementationVersionName = IMPLEMENTATION_VERSION
+    meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
     return meta
