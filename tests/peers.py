@@ -1,7 +1,7 @@
 """Real peers on loopback and free ports: DCMTK's storescp, Orthanc, PostgreSQL.
 
 Each is a context manager that returns when the peer answers and, on leaving, waits until its
-process is gone.  ``need(...)`` skips a test where a program is not installed.
+process is gone.  ``dcmtk(name)`` and ``need(...)`` skip a test where a program is not installed.
 
     with storescp(folder, "--ignore") as peer: ...      # peer.port, peer.ae_title
     with orthanc() as pacs: ... pacs.instances()        # REST through urllib
@@ -34,6 +34,20 @@ ENVIRONMENT = {**os.environ, "TCP_NODELAY": "1"}
 LOOPBACK = "127.0.0.1"
 START_S, STOP_S = 30.0, 20.0
 POSTGRES_BIN = Path("/usr/lib/postgresql")
+
+
+def dcmtk(name: str) -> str:
+    """Path of a DCMTK program; skips the calling test if it is not installed.
+
+    A virtual environment has scripts of pynetdicom under the same names; they are passed over.
+    """
+    for folder in os.get_exec_path():
+        path = Path(folder) / name
+        if os.access(path, os.X_OK) and path.is_file():
+            with path.open("rb") as program:
+                if program.read(2) != b"#!":
+                    return str(path)
+    pytest.skip(f"DCMTK's {name} is not installed")
 
 
 def need(*programs: str) -> None:
@@ -145,10 +159,9 @@ def storescp(
     folder: Path, *options: str, ae_title: str = "STORESCP", port: int = 0
 ) -> Iterator[Listener]:
     """DCMTK's storescp; stores into ``folder`` unless ``--ignore`` is among the options."""
-    need("storescp")
     folder.mkdir(parents=True, exist_ok=True)
     port = port or free_port()
-    arguments = ["storescp", "-aet", ae_title, "-od", str(folder), *options, str(port)]
+    arguments = [dcmtk("storescp"), "-aet", ae_title, "-od", str(folder), *options, str(port)]
     log = folder.parent / f"{folder.name}-storescp.log"
     with process(arguments, lambda: listens(port), log):
         yield Listener(port, ae_title, folder)

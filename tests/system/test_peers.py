@@ -8,15 +8,16 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.peers import LOOPBACK, listens, need, orthanc, postgres, storescp
+from tests.peers import LOOPBACK, dcmtk, listens, orthanc, postgres, storescp
 from tests.samples import mr, part10_bytes
 
 pytestmark = pytest.mark.system
 
 
 def store(port: int, ae_title: str, path: Path) -> None:
-    need("storescu")
-    subprocess.run(["storescu", "-aec", ae_title, LOOPBACK, str(port), str(path)], check=True)
+    subprocess.run(
+        [dcmtk("storescu"), "-aec", ae_title, LOOPBACK, str(port), str(path)], check=True
+    )
 
 
 @pytest.fixture
