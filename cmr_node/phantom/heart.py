@@ -21,7 +21,7 @@ Points = npt.NDArray[np.float32]
 Vector = npt.NDArray[np.float64]
 
 END_SYSTOLE = 0.36  #: of the R-R interval
-REACH_MM = 125.0  #: from the middle of the left ventricle; nothing of the heart lies beyond
+REACH_MM = 108.0  #: from ``Heart.middle``; nothing of the heart lies beyond
 _ROOT = np.array([13.0, 13.0, -14.0])  #: centre of the aortic root, in the heart's coordinates
 _STEPS = 1024  #: entries of a table along the long axis
 _TOP, _TIP = -0.12, 1.30  #: its range, in lengths of the left ventricle
@@ -104,14 +104,19 @@ class Heart:
         """Unit vector (LPS) from base to apex."""
         return np.asarray(self.axes[2])
 
+    @property
+    def middle(self) -> Vector:
+        """Of the four chambers and the great vessels: patient coordinates (3,), mm."""
+        return self.place(12, 5, 0.16 * self.length)
+
     def place(self, septal: float, anterior: float, apical: float) -> Vector:
         """The patient coordinates (3,) of a point in the heart's own, mm."""
         return self.base + np.array([septal, anterior, apical]) @ self.axes
 
     def near(self, points: Points) -> npt.NDArray[np.bool_]:
         """Which ``points`` (3, n) can hold any heart in any phase; returns (n,)."""
-        middle = self.place(0, 0, 0.35 * self.length).astype(np.float32)
-        return np.asarray(((points - middle[:, None]) ** 2).sum(axis=0) < REACH_MM**2)
+        away = points - self.middle.astype(np.float32)[:, None]
+        return np.asarray((away**2).sum(axis=0) < REACH_MM**2)
 
     def paint(self, label: Labels, points: Points, phase: float) -> None:
         """Lay the heart at ``phase`` over ``label`` (n,) at ``points`` (3, n), mm LPS."""
@@ -226,7 +231,7 @@ class Heart:
         back = np.array([0.22, 0.52, 0.82]) @ self.axes.T
         pulmonary = np.array([26.0, 33.0, -6.0])
         for start, along, length, radius in (
-            (_ROOT, up, 85.0, 14.0),
+            (_ROOT, up, 70.0, 14.0),
             (pulmonary, back, 46.0, 12.0),
         ):
             away = _to_segment(local, start, start + length * along)

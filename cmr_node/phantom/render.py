@@ -55,22 +55,21 @@ def render_cine(
     """
     points = _samples(plane, protocol)
     flat = points.reshape(3, -1)
-    still = patient.thorax.labels(flat)
-    near = patient.heart.near(flat)
-    heart_points = np.ascontiguousarray(flat[:, near])
-    around = still[near]
     signal, roughness = _tables(protocol)
     texture = patient.texture(flat)
+    still = patient.thorax.labels(flat)
+    sampled = signal[still] * (1 + roughness[still] * texture)
+    # Only what can beat is looked up again for each phase.
+    near = np.flatnonzero(patient.heart.near(flat))
+    heart_points, grain, around = flat[:, near], texture[near], still[near]
     coils = _coils(plane, patient.thorax.half_depth)
     scale = MYOCARDIUM_LEVEL / signal[Tissue.MYOCARDIUM]
     noise = MYOCARDIUM_LEVEL / protocol.signal_to_noise
     images = np.empty((phases, *plane.shape), np.uint16)
     for index in range(phases):
-        beating = around.copy()
-        patient.heart.paint(beating, heart_points, index / phases)
-        label = still.copy()
-        label[near] = beating
-        sampled = signal[label] * (1 + roughness[label] * texture)
+        label = around.copy()
+        patient.heart.paint(label, heart_points, index / phases)
+        sampled[near] = signal[label] * (1 + roughness[label] * grain)
         # Fat counts negative: where it shares a pixel with water the two cancel.
         mean = sampled.reshape(points.shape[1:]).mean(axis=(0, 2, 4))
         ideal = gaussian_filter(mean, protocol.blur) * coils * scale

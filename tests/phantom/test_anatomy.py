@@ -60,11 +60,13 @@ def test_the_heart_is_where_its_axes_say(beat):
 
 
 def test_nothing_of_the_heart_is_cut_off_by_the_bound_of_its_reach(beat):
-    patient, points, labels, _ = beat
-    chambers = np.isin(labels, [Tissue.LV_BLOOD, Tissue.RV_BLOOD, Tissue.ATRIAL_BLOOD])
-    places = points[:, chambers]
-    middle = patient.heart.place(0, 0, 0.35 * patient.heart.length)
-    assert np.linalg.norm(places - middle[:, None], axis=0).max() < 100
+    patient, points, _, _ = beat
+    flat = points.reshape(3, -1)
+    chest = patient.thorax.labels(flat)
+    for phase in (0.0, END_SYSTOLE, 0.7):
+        unbounded = chest.copy()
+        patient.heart.paint(unbounded, flat, phase)
+        assert np.all(patient.heart.near(flat)[unbounded != chest])
 
 
 def test_the_ventricle_ejects_as_a_healthy_one_and_its_muscle_keeps_its_volume(beat):
