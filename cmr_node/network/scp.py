@@ -194,7 +194,7 @@ class StoreScp:
     def connected(self, connection: socket.socket, address: Any, server: _Server) -> None:
         """Give a connection an association of its own."""
         configure(connection, self._settings.idle_timeout)
-        association = AcceptorAssociation(server.ae, address[0], self)
+        association = AcceptorAssociation(server.ae, connection, address[0], self)
         association._server = server
         association.name = f"AcceptorThread-{address[0]}-{address[1]}"
         association.set_socket(AssociationSocket(association, client_socket=connection))

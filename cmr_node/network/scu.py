@@ -117,13 +117,16 @@ class _Transfer:
         self._waiting = deque(route.files)
         self._done: queue.SimpleQueue[Outcome | None] = queue.SimpleQueue()
         self._stopped = threading.Event()
+        self._let_others = threading.Event()
         self._why_left = "not sent"
 
     def outcomes(self) -> Iterator[Outcome]:
         """One outcome per file."""
         worthwhile = -(-len(self._route.files) // ENOUGH_FOR_ANOTHER)
         threads = [
-            threading.Thread(target=self._run, name=f"deliver-{number}", daemon=True)
+            threading.Thread(
+                target=self._run, args=(number,), name=f"deliver-{number}", daemon=True
+            )
             for number in range(min(self._settings.associations, worthwhile))
         ]
         for thread in threads:
@@ -143,9 +146,12 @@ class _Transfer:
             for thread in threads:
                 thread.join()
 
-    def _run(self) -> None:
+    def _run(self, number: int) -> None:
         breaks = 0
         try:
+            if number:
+                # A peer that is gone, or has room for one only, is not asked several times.
+                self._let_others.wait()
             while self._waiting and not self._stopped.is_set() and breaks < BREAKS_IN_A_ROW:
                 breaks = 0 if self._one_association() else breaks + 1
         except (PeerRefused, PeerUnreachable) as error:
@@ -155,6 +161,9 @@ class _Transfer:
             self._why_left = FAULT
             logger.exception("sending to %s failed", self._address)
         finally:
+            if not number and not self._let_others.is_set():
+                self._stopped.set()
+            self._let_others.set()
             self._done.put(None)
 
     def _one_association(self) -> bool:
@@ -165,6 +174,7 @@ class _Transfer:
             self._settings.connect_timeout,
             self._settings.response_timeout,
         )
+        self._let_others.set()
         answered = False
         while not self._stopped.is_set():
             try:

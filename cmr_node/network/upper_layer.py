@@ -270,6 +270,7 @@ class AcceptorAssociation(Association):
     def __init__(
         self,
         ae: ApplicationEntity,
+        connection: socket.socket,
         address: str,
         host: Host,
     ) -> None:
@@ -279,6 +280,7 @@ class AcceptorAssociation(Association):
         # Setting them again hands them to the timers of the new upper layer.
         self.acse_timeout, self.network_timeout = ae.acse_timeout, ae.network_timeout
         self.address = address
+        self._connection = connection
         self.peer_name = "an unknown peer"
         self._host = host
         self._bell = threading.Event()
@@ -309,6 +311,9 @@ class AcceptorAssociation(Association):
             super().run_reactor()
         finally:
             self.dul.cut()
+            if self._started_dul:
+                self.dul.join()
+            self._connection.close()  # pynetdicom leaves it open where shutting it down fails
             self._host.over(self)
             self._host.gone(self)
 
