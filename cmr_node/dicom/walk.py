@@ -112,7 +112,7 @@ class Walk:
         try:
             self._walk()
         except _Cut:
-            if len(self.data) < self.size:
+            if self.read_at is None and len(self.data) < self.size:
                 return False
             raise UnreadableHeader(
                 f"the data set of {self.size} bytes ends within its header"
@@ -203,9 +203,12 @@ class Walk:
         end = offset + count
         if end <= len(self.data):
             return bytes(self.data[offset:end])
-        if self.read_at is None or not 0 <= offset < end <= self.size:
+        if self.read_at is None or end > self.size:
             raise _Cut
-        return self.read_at(offset, count)
+        found = self.read_at(offset, count) if count else b""
+        if len(found) != count:
+            raise _Cut
+        return found
 
     def _pixel_bytes(self, value: int, length: int) -> int:
         """Bytes of the pixel data; refused if they did not all come."""
