@@ -31,9 +31,14 @@ class Frame:
 
 
 def jpeg(stream: bytes) -> Frame:
-    """Of a JPEG or JPEG-LS frame (ISO/IEC 10918-1 B.2.2, 14495-1 C.2.2)."""
+    """Of a JPEG or JPEG-LS frame (ISO/IEC 10918-1 B.2.2, 14495-1 C.2.2).
+
+    A frame without its end is refused here: CharLS searches seconds for it behind the bytes.
+    """
     if stream[:2] != b"\xff\xd8":
         raise UndecodablePixels(f"a JPEG frame begins with {stream[:2]!r}; allowed: SOI, FFD8")
+    if not stream.rstrip(b"\0").endswith(b"\xff\xd9"):
+        raise UndecodablePixels("a JPEG frame is cut off; allowed: EOI, FFD9, at its end")
     position = 2
     while position + 4 <= len(stream):
         if stream[position] != 0xFF:
@@ -67,8 +72,11 @@ def jpeg_2000(stream: bytes) -> Frame:
     return Frame(bottom - top, right - left, samples, (depth & 0x7F) + 1, bool(depth & 0x80))
 
 
-def rle_length(stream: bytes) -> int:
-    """The decoded bytes of an RLE frame, all segments together (PS3.5 G.3), undecoded."""
+def rle_length(stream: bytes, limit: int) -> int:
+    """The decoded bytes of an RLE frame, all segments together (PS3.5 G.3), undecoded.
+
+    Counting ends past ``limit``; the answer is then more than it.
+    """
     if len(stream) < 64:
         raise UndecodablePixels(f"an RLE frame of {len(stream)} bytes; allowed: 64 or more")
     segments, *offsets = struct.unpack_from("<16L", stream)
@@ -80,7 +88,7 @@ def rle_length(stream: bytes) -> int:
     total = 0
     for start, end in pairwise(edges):
         position = start
-        while position < end - 1:
+        while position < end - 1 and total <= limit:
             control = stream[position]
             if control in _RLE_LITERAL:
                 total += control + 1

@@ -144,8 +144,8 @@ def _rle(stream: bytes, syntax: UID, module: Dataset) -> Words:
     bits = int(module.BitsAllocated)
     rows, columns = int(module.Rows), int(module.Columns)
     announced = rows * columns * bits // 8
-    # Each segment may be padded by a byte and, in the wild, by a run more.
-    if len(stream) > RLE_WALK_BYTES and codestream.rle_length(stream) > announced + 256 * bits:
+    limit = announced + 256 * bits  # a segment may be padded by a byte and, in the wild, by a run
+    if len(stream) > RLE_WALK_BYTES and codestream.rle_length(stream, limit) > limit:
         raise UndecodablePixels(f"an RLE frame that grows past the {announced} bytes announced")
     decoded = decode_rle(stream, version=2, rows=rows, columns=columns, bits_allocated=bits)
     return np.frombuffer(decoded, _word(module))

@@ -75,12 +75,12 @@ def read(path: Path) -> FileDataset:
     return parse(path.read_bytes())
 
 
-def parse(data: bytes) -> FileDataset:
+def parse(data: bytes, *, max_inflated_bytes: int = MAX_INFLATED_BYTES) -> FileDataset:
     """The whole data set of a Part 10 file in memory; raises as ``read`` does."""
     syntax, offset = _split(data)
     body = data[offset:]
     if syntax == DeflatedExplicitVRLittleEndian:
-        body, syntax = _inflate(body), ExplicitVRLittleEndian
+        body, syntax = _inflate(body, max_inflated_bytes), ExplicitVRLittleEndian
     ds = _data_set(body, syntax)
     if syntax == ExplicitVRBigEndian:
         syntax = ExplicitVRLittleEndian
@@ -129,17 +129,15 @@ def _split(data: bytes | memoryview) -> tuple[UID, int]:
     return syntax, meta.offset
 
 
-def _inflate(deflated: bytes | memoryview) -> bytes:
+def _inflate(deflated: bytes, limit: int) -> bytes:
     """Undo PS3.5 A.5, within bounds."""
     machine = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
     try:
-        inflated = machine.decompress(deflated, MAX_INFLATED_BYTES + 1)
+        inflated = machine.decompress(deflated, limit + 1)
     except zlib.error as error:
         raise UnreadableHeader(f"the deflated data set does not inflate: {error}") from error
-    if len(inflated) > MAX_INFLATED_BYTES:
-        raise UnreadableHeader(
-            f"a deflated data set of more than {MAX_INFLATED_BYTES} bytes (limit)"
-        )
+    if len(inflated) > limit:
+        raise UnreadableHeader(f"a deflated data set of more than {limit} bytes (limit)")
     if not machine.eof:
         raise UnreadableHeader("the deflated data set is cut off")
     return inflated
@@ -147,8 +145,8 @@ def _inflate(deflated: bytes | memoryview) -> bytes:
 
 def _data_set(body: bytes, syntax: UID) -> Dataset:
     implicit, little = syntax == ImplicitVRLittleEndian, syntax != ExplicitVRBigEndian
-    scan(body, str(syntax))
     end = structure.check(body, implicit=implicit, little_endian=little)
+    scan(body[:end] if end < len(body) else body, str(syntax))  # identity and size of the header
     try:
         return read_dataset(BytesIO(body), implicit, little, bytelength=end)
     except _PYDICOM_ERRORS as error:
