@@ -127,12 +127,14 @@ def _physics_votes(headers: Sequence[Header]) -> Iterator[Evidence]:
     slices = list(_by_slice(headers).values())
     images = float(np.median([len(one) for one in slices]))
     scanning = {value for header in headers for value in _values(header, "ScanningSequence")}
-    if images >= PHASES:
+    contrasts = [
+        Evidence(keyword, f"{most} values in one slice", "other", STRONG)
+        for keyword in ("EchoTime", "InversionTime")
+        if (most := max(len(_distinct(one, keyword)) for one in slices)) >= CONTRASTS
+    ]
+    yield from contrasts
+    if images >= PHASES and not contrasts:
         yield from _film_votes(slices, headers)
-    for keyword in ("EchoTime", "InversionTime"):
-        contrasts = max(len(_distinct(one, keyword)) for one in slices)
-        if contrasts >= CONTRASTS:
-            yield Evidence(keyword, f"{contrasts} values in one slice", "other", STRONG)
     inversion = _median(headers, "InversionTime")
     low, high = INVERSION
     if images == 1 and {"GR", "IR"} <= scanning and inversion and low <= inversion <= high:

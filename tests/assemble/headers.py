@@ -14,8 +14,8 @@ from tests.samples import SAX_IOP, orthonormal, uid
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
 ENHANCED_MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4.1"
-#: A plane right across the heart of an average adult, and planes of the body.
-SHORT_AXIS = orthonormal([0.75, 0.55, -0.36, 0.11, 0.43, 0.90])
+#: A real short axis (Sunnybrook SC-HF-I-04), 8 degrees off the usual one, and planes of the body.
+SHORT_AXIS = orthonormal([0.712221, 0.701112, -0.0343949, -0.307716, 0.267798, -0.913015])
 AXIAL = [1.0, 0, 0, 0, 1, 0]
 CORONAL = [1.0, 0, 0, 0, 0, -1]
 SAGITTAL = [0, 1.0, 0, 0, 0, -1]
