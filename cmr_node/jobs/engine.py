@@ -50,7 +50,7 @@ class Kind(StrEnum):
 LANED = frozenset({Kind.DELIVERY})
 """Kinds whose jobs go in lanes, one at a time in each."""
 
-POLL_S = {Kind.STUDY: 0.1, Kind.DELIVERY: 0.1}
+POLL_S = {Kind.STUDY: 0.05, Kind.DELIVERY: 0.1}  #: 3 to 7 % of a core each, idle
 POOL_SIZE = 5
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from cmr_node.jobs.engine import LANED, Client, Kind
 from cmr_node.jobs.ledger import Job, Ledger
-from cmr_node.jobs.tables import State, connect, transaction
+from cmr_node.jobs.tables import KEY_LENGTH, State, connect, transaction
 
 __all__ = ["JSON", "Job", "Jobs", "Kind", "Priority", "State"]
 
@@ -65,7 +65,7 @@ class Jobs:
         Parameters
         ----------
         key
-            At most 255 characters.
+            1 to 255 characters.
         payload
             What the handler is given; JSON.
         not_before
@@ -77,6 +77,8 @@ class Jobs:
             raise ValueError(
                 f"{kind} {key}: a lane is for {', '.join(sorted(LANED))} and only them"
             )
+        if not 1 <= len(key) <= KEY_LENGTH:
+            raise ValueError(f"key of {len(key)} characters; 1 to {KEY_LENGTH} are allowed")
         delay_s = (not_before - datetime.now(UTC)).total_seconds() if not_before else 0.0
         with transaction(self.ledger.engine) as c:
             added = self.ledger.add(

@@ -19,7 +19,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from cmr_node.children import Child, describe
-from cmr_node.errors import StoreBroken
+from cmr_node.errors import ConfigurationError, StoreBroken
 from cmr_node.jobs import takeover
 from cmr_node.jobs.queue import Jobs
 from cmr_node.jobs.worker import sign_of_life
@@ -43,8 +43,9 @@ def run_slots(
     stop: threading.Event,
     *,
     grace_s: float = 20.0,
+    fatal: frozenset[int] = frozenset(),
 ) -> None:
-    """Keep one child per executor at work until told to stop.
+    """Keep one child per executor at work until told to stop; call it from the main thread.
 
     Parameters
     ----------
@@ -53,14 +54,16 @@ def run_slots(
     grace_s
         How long a running job may still take when the slots are stopped; then it is killed, waits
         for its next worker, and nothing is held against it.
+    fatal
+        Exit statuses of a worker that another start would not mend.
 
     Raises
     ------
     ConfigurationError
-        Another process works under one of these names.
+        Another process works under one of these names, or a worker ended with a fatal status.
     """
     jobs = Jobs.open(url)
-    slots = _Slots(jobs, commands, work)
+    slots = _Slots(jobs, commands, work, fatal)
     try:
         slots.register()
         while not stop.wait(TICK_S):
@@ -71,8 +74,14 @@ def run_slots(
 
 
 class _Slots:
-    def __init__(self, jobs: Jobs, commands: Mapping[str, Sequence[str]], work: Work) -> None:
-        self._jobs, self._work = jobs, work
+    def __init__(
+        self,
+        jobs: Jobs,
+        commands: Mapping[str, Sequence[str]],
+        work: Work,
+        fatal: frozenset[int],
+    ) -> None:
+        self._jobs, self._work, self._fatal = jobs, work, fatal
         self._children = [Child(name, arguments) for name, arguments in commands.items()]
         self._presence = takeover.Presence(jobs.ledger.engine, tuple(commands))
         self._reaper = takeover.Reaper(self._presence, jobs.ledger, jobs.client, work)
@@ -98,6 +107,10 @@ class _Slots:
                     child.name, f"worker {describe(status)}"
                 )
                 logger.error("worker %s: %s", child.name, describe(status))
+                if status in self._fatal:
+                    raise ConfigurationError(
+                        f"worker {child.name}: {describe(status)}, see its log"
+                    )
         now = time.monotonic()
         if now >= self._watch_due:
             self._watch_due = now + WATCH_EVERY_S

@@ -42,6 +42,7 @@ from cmr_node.errors import ConfigurationError, StoreBroken
 BUSY_TIMEOUT_S = 30
 CONNECT_TIMEOUT_S = 10
 WAL_PATIENCE_S = 10
+KEY_LENGTH = 255
 SCHEMA_LOCK = 0x434D526A6F6273  #: advisory lock of PostgreSQL, "CMRjobs"
 
 
@@ -61,7 +62,7 @@ metadata = MetaData()
 job = Table(
     "queue_job",
     metadata,
-    Column("key", String(255), primary_key=True),
+    Column("key", String(KEY_LENGTH), primary_key=True),
     Column("kind", String(32), nullable=False),
     Column("lane", String(64)),
     Column("priority", Integer, nullable=False),

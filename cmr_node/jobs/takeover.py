@@ -33,16 +33,16 @@ class Presence:
 
     def __init__(self, engine: Engine, executors: Sequence[str]) -> None:
         self._engine, self.executors = engine, tuple(executors)
+        self._insert = (sqlite if engine.dialect.name == "sqlite" else postgresql).insert
         self._incarnation = uuid.uuid4().hex
 
     def register(self) -> None:
         """Be these executors from now on; an older process of the same name is told at its beat."""
-        insert = (sqlite if self._engine.dialect.name == "sqlite" else postgresql).insert
         values = {"incarnation": self._incarnation, "beat": executor.c.beat + 1}
         with transaction(self._engine) as c:
             for name in self.executors:
                 c.execute(
-                    insert(executor)
+                    self._insert(executor)
                     .values(id=name, incarnation=self._incarnation, beat=0)
                     .on_conflict_do_update(index_elements=["id"], set_=values)
                 )
@@ -77,6 +77,27 @@ class Presence:
         if len(listed) < len(self.executors):
             logger.warning("%s was taken for dead, goes on", ", ".join(self.executors))
             self.register()
+
+    def enter_unheard(self, name: str) -> None:
+        """Enter an executor that has claims but no count, so that its silence can be measured."""
+        with transaction(self._engine) as c:
+            c.execute(
+                self._insert(executor)
+                .values(id=name, incarnation=self._incarnation, beat=0)
+                .on_conflict_do_nothing()
+            )
+
+    def bury(self, name: str, beat: int) -> bool:
+        """Strike a silent executor out; False if it beat after all, or another was first.
+
+        Of several who watch, one takes the claims over: a second would hand on what a living
+        worker has claimed meanwhile.
+        """
+        with transaction(self._engine) as c:
+            struck = c.execute(
+                executor.delete().where(executor.c.id == name, executor.c.beat == beat)
+            )
+        return struck.rowcount == 1
 
     def leave(self) -> None:
         """Be no more; said only when nothing is claimed."""
@@ -138,31 +159,32 @@ class Reaper:
     def look(self) -> None:
         """Look once; called at every heartbeat.
 
-        Two things are looked for: executors that claimed something and are silent, or were never
-        heard of; and claims that no run began, which a living executor leaves behind when it loses
-        its database between claim and start.
+        Two things are looked for: other executors that are silent, known by their count or by
+        their claims; and claims of our own that no run began, which an executor leaves behind when
+        it loses its database between claim and start.
         """
         beats = self._presence.beats()
         claims = self._client.claims()
+        ours = set(self._presence.executors)
+        for name in {claim.executor for claim in claims} - ours - set(beats):
+            self._presence.enter_unheard(name)
         begun = {(job.key, job.attempt) for job in self._ledger.running()}
-        others = ({claim.executor for claim in claims} | set(beats)) - {*self._presence.executors}
-        idle = {claim for claim in claims if (claim.key, claim.attempt) not in begun}
-        counts: dict[Hashable, int | None] = {name: beats.get(name) for name in others}
+        idle = {
+            claim
+            for claim in claims
+            if claim.executor in ours and (claim.key, claim.attempt) not in begun
+        }
+        counts: dict[Hashable, int | None] = {n: b for n, b in beats.items() if n not in ours}
         counts.update(dict.fromkeys(idle))
         silent = self._silence.look(counts, self._clock())
-        for name in others:
-            if silent[name] >= self._after_s:
-                logger.warning("executor %s is silent for %.0f s, taken over", name, silent[name])
+        for name in set(beats) - ours:
+            if silent[name] >= self._after_s and self._presence.bury(name, beats[name]):
+                logger.warning("worker %s is silent for %.0f s, taken over", name, silent[name])
                 take_over(name, self._ledger, self._client)
-                self._forget(name)
         for claim in idle:
-            if silent[claim] >= self._after_s and claim.executor not in others:
+            if silent[claim] >= self._after_s:
                 logger.warning("job %s was claimed by %s, never begun", claim.key, claim.executor)
                 self._client.hand_on(claim)
-
-    def _forget(self, name: str) -> None:
-        with transaction(self._ledger.engine) as c:
-            c.execute(executor.delete().where(executor.c.id == name))
 
 
 def take_over(name: str, ledger: Ledger, client: Client) -> None:

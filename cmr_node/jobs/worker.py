@@ -87,7 +87,7 @@ def run_slot(
     executor
         Stable name of this worker (``executor_name``); no two live processes share one.
     concurrency
-        Jobs of each kind at once, in threads.
+        Jobs of each kind at once, in threads; kept with the queue, so alike in all processes.
     attended
         A parent (``slots``) beats for this worker, books its death and watches the time its jobs
         take; without one the worker beats for itself and looks for dead ones.
@@ -113,9 +113,12 @@ def run_slot(
     finally:
         stop.set()
         engine.shut_down(DRAIN_S if runner.active else 0)
-        takeover.hand_on(jobs.client.claims(executor), jobs.client)
-        if not attended:
-            presence.leave()
+        try:
+            takeover.hand_on(jobs.client.claims(executor), jobs.client)
+            if not attended:
+                presence.leave()
+        except StoreBroken as error:  # the next start, or another host, finds it
+            logger.warning("worker %s could not sign off: %s", executor, error)
         jobs.close()
         logger.info("worker %s stopped", executor)
 

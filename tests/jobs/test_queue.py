@@ -48,6 +48,12 @@ def test_deliveries_and_only_they_have_a_lane(jobs: Jobs, kind: Kind, lane: str 
         jobs.submit(kind, "a", {}, lane=lane)
 
 
+@pytest.mark.parametrize("key", ["", "1" * 256])
+def test_a_key_the_table_cannot_hold_is_refused(jobs: Jobs, key: str) -> None:
+    with pytest.raises(ValueError, match="1 to 255"):
+        jobs.submit(Kind.STUDY, key, {})
+
+
 def test_a_cancelled_job_is_not_done_and_can_be_retried(jobs: Jobs) -> None:
     jobs.submit(Kind.STUDY, "a", {}, not_before=datetime.now(UTC) + timedelta(hours=1))
     assert jobs.cancel("a")

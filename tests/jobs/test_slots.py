@@ -29,7 +29,9 @@ logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s
 stop = threading.Event()
 signal.signal(signal.SIGTERM, lambda *_: stop.set())
 url, commands, work, grace_s = sys.argv[1:]
-run_slots(url, json.loads(commands), Work(**json.loads(work)), stop, grace_s=float(grace_s))
+work = Work(**json.loads(work))
+fatal = frozenset({78})
+run_slots(url, json.loads(commands), work, stop, grace_s=float(grace_s), fatal=fatal)
 """
 
 
@@ -140,3 +142,18 @@ def test_a_job_that_outlives_the_grace_waits_for_the_next_start_unblamed(bench: 
     assert job is not None
     assert (job.state, job.crashes, job.lost) == (State.WAITING, 0, 0)
     assert bench.jobs.client.claims() == []
+
+
+@ON_SQLITE
+def test_a_worker_that_cannot_be_mended_by_another_start_ends_the_parent(bench: Bench) -> None:
+    commands = json.dumps({"one:work:0": [sys.executable, "-c", "import sys; sys.exit(78)"]})
+    done = subprocess.run(
+        [sys.executable, "-c", PARENT, bench.url, commands, "{}", "1"],
+        env=ENVIRONMENT,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "ConfigurationError: worker one:work:0: exit status 78" in done.stderr

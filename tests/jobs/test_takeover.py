@@ -102,8 +102,24 @@ def test_a_claim_of_an_executor_that_was_never_heard_of_is_handed_on(
 ) -> None:
     claims = Claims(running(jobs, "a", "unheard"))
     reaper = watch(jobs, claims, clock)
-    look_for(reaper, clock, 40)
+    look_for(reaper, clock, 45)
     assert claims.handed_on == ["a#1"]
+
+
+def test_of_several_who_watch_one_takes_over(jobs: Jobs) -> None:
+    watchers = [Presence(jobs.ledger.engine, [name]) for name in ("one", "two")]
+    dead = Presence(jobs.ledger.engine, ["dead"])
+    dead.register()
+    beat = watchers[0].beats()["dead"]
+    assert [watcher.bury("dead", beat) for watcher in watchers] == [True, False]
+
+
+def test_an_executor_that_beats_in_the_last_moment_is_not_buried(jobs: Jobs) -> None:
+    watcher, late = (Presence(jobs.ledger.engine, [name]) for name in ("watcher", "late"))
+    late.register()
+    beat = watcher.beats()["late"]
+    late.beat()
+    assert not watcher.bury("late", beat)
 
 
 def test_a_claim_that_no_run_began_is_handed_on_though_its_executor_lives(
