@@ -20,8 +20,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
-from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
-
 from cmr_node.errors import NodeError, StoreBroken
 from cmr_node.store.arrival import Arrival
 from cmr_node.store.durable import FILE_MODE, copy
@@ -40,14 +38,20 @@ LONGEST_WAIT_S: Final = 5.0
 _LOOK_S: Final = 1.0
 
 #: These say that the database or the disk fails, not one instance.
-_INDEX_FAILS: Final = (NodeError, OSError, OperationalError, InterfaceError, InternalError)
+_INDEX_FAILS: Final = (NodeError, OSError)
 
 
 class Register(Protocol):
     """The index, as filing sees it."""
 
     def register(self, arrivals: Sequence[Arrival]) -> None:
-        """Make arrivals known for good; those that are known change nothing."""
+        """Make arrivals known for good; those that are known change nothing.
+
+        Raises
+        ------
+        StoreBroken
+            The database cannot be reached; anything else is taken for an odd instance.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ class OwnedFolder:
 
     def __init__(self, path: Path, lock: int) -> None:
         self.path, self._lock = path, lock
+        self._name = uuid.uuid4().hex  # a process id comes again, in a container at every start
         self._parts = 0
 
     @classmethod
@@ -73,7 +74,7 @@ class OwnedFolder:
     def new_part(self) -> Path:
         """The path of a file that is not there yet, for what is not whole yet."""
         self._parts += 1
-        return self.path / f"{os.getpid()}-{self._parts}.part"
+        return self.path / f"{self._name}-{self._parts}.part"
 
     def sweep(self) -> None:
         """Remove every part: to be called when no record speaks of one any more."""

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from cmr_node.errors import StoreBroken
 from cmr_node.store.files import Files, Kept
 
 
@@ -39,18 +40,26 @@ class Unfiled:
         """What keeping this instance would be, and whether that is done already.
 
         Disk is asked after memory: an instance is on disk before it leaves memory.
+
+        Raises
+        ------
+        StoreBroken
+            The disk answered with an error.
         """
         with self._changed:
             known = dict(self._known.get(uid, {}))
         if digest in known:
             return (Kept.ASIDE if known[digest] else Kept.ALREADY), True
-        if False not in known.values():
-            found = self._files.digest_of(uid)
-            if found is None:
-                return Kept.STORED, False
-            if found == digest:
-                return Kept.ALREADY, True
-        return Kept.ASIDE, self._files.aside_path_of(uid, digest).exists()
+        try:
+            if False not in known.values():
+                found = self._files.digest_of(uid)
+                if found is None:
+                    return Kept.STORED, False
+                if found == digest:
+                    return Kept.ALREADY, True
+            return Kept.ASIDE, self._files.aside_path_of(uid, digest).exists()
+        except OSError as error:
+            raise StoreBroken(f"files of instance {uid}: {error.strerror}") from error
 
     def add(self, uid: str, digest: str, aside: bool) -> None:
         """This instance is durable."""
