@@ -1,9 +1,9 @@
 """The one command, ``cmr-node``: what can be asked of it, with examples, and its exit codes.
 
-    0   done, or everything is well
-    1   done in part: something was refused, is not well, or was given up
-    2   the arguments or the settings cannot be used; nothing was done
-    130 interrupted
+0   done, or everything is well
+1   done in part: something was refused, is not well, or was given up
+2   the arguments or the settings cannot be used; nothing was done
+130 interrupted
 """
 
 from __future__ import annotations

@@ -9,22 +9,37 @@ same UIDs with the same bytes, so it holds each object once.
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from threading import Event
+from typing import Any
 
 from cmr_node.errors import NodeError
-from cmr_node.settings import Deliver, Peer
+from cmr_node.jobs.queue import Jobs, Kind
+from cmr_node.jobs.worker import JobContext
+from cmr_node.network.scu import Outcome
+from cmr_node.network.status import Meaning
+from cmr_node.settings import Deliver, Peer, Settings
+from cmr_node.store.files import Files
+from cmr_node.store.index import StudyVersion
 from cmr_node.store.ledger import DueDelivery, ItemOutcome, Ledger
 from cmr_node.store.tables import DeliveryState, ItemState
+from cmr_node.telemetry import SENT
 
 logger = logging.getLogger(__name__)
 
 RECORDED_AT_ONCE = 50
 """Outcomes written in one transaction; a crash repeats at most so many transfers."""
+
+DISPATCH_EVERY_S = 0.25
+GIVEN_UP_EVERY_S = 5.0
+
+Send = Callable[[Peer, Sequence[Path]], Iterator[Outcome]]
+"""Sends files to a peer and tells of each what came of it, as ``network.scu.send`` does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,3 +84,153 @@ def what_next(
         return Next(DeliveryState.DEAD, failures, now)
     key = f"{due.study_instance_uid}/{due.destination}"
     return Next(DeliveryState.PENDING, failures, now + wait_after(failures, clocks, key))
+
+
+class Deliverer:
+    """Makes attempts; one per deliver process."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        ledger: Ledger,
+        files: Files,
+        send: Send,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.settings = settings
+        self.ledger = ledger
+        self.files = files
+        self.send = send
+        self.now = now
+
+    def __call__(self, context: JobContext, payload: dict[str, Any]) -> None:
+        """Handle a delivery job: ``{"study": UID, "destination": name, "attempt": number}``."""
+        due = self.ledger.attempt(payload["study"], payload["destination"], payload["attempt"])
+        if due is None:
+            logger.info("job %s: another attempt took its place", context.key)
+            return
+        peer = next(
+            (peer for peer in self.settings.destinations if peer.name == due.destination), None
+        )
+        if peer is None:
+            self._close(due, f"no peer named {due.destination} receives, by the settings")
+        else:
+            self._attempt(due, peer)
+
+    def _attempt(self, due: DueDelivery, peer: Peer) -> None:
+        uid = due.study_instance_uid
+        paths = {
+            self.files.path_of(item): item for item in self.ledger.pending_items(uid, peer.name)
+        }
+        batch: list[ItemOutcome] = []
+        delivered, error = 0, ""
+        try:
+            for outcome in self.send(peer, list(paths)):
+                SENT.labels(peer.name, outcome.meaning.value).inc()
+                batch.append(_item(paths[outcome.path], outcome))
+                if outcome.meaning is Meaning.DELIVERED:
+                    delivered += 1
+                else:
+                    error = outcome.comment
+                if len(batch) >= RECORDED_AT_ONCE:
+                    self._record(peer, batch)
+        except NodeError as broken:
+            error = str(broken)
+        finally:
+            self._record(peer, batch)
+        pending = len(self.ledger.pending_items(uid, peer.name))
+        refused = self.ledger.refused_items(uid, peer.name)
+        follows = what_next(
+            due, pending, len(refused), bool(delivered), self.settings.deliver, self.now()
+        )
+        logger.log(
+            logging.INFO if follows.state is DeliveryState.DELIVERED else logging.WARNING,
+            "study %s to %s, attempt %d: %d delivered, %d pending, %d refused: %s %s",
+            *(uid, peer.name, due.attempt, delivered, pending, len(refused), follows.state, error),
+        )
+        self.ledger.close_attempt(
+            due,
+            follows.state,
+            failures=follows.failures,
+            next_attempt_at=follows.at,
+            error="" if follows.state is DeliveryState.DELIVERED else error,
+        )
+
+    def _record(self, peer: Peer, batch: list[ItemOutcome]) -> None:
+        if batch:
+            attempts = self.settings.deliver.permanent_attempts
+            self.ledger.record_outcomes(peer.name, batch, attempts)
+            batch.clear()
+
+    def _close(self, due: DueDelivery, error: str) -> None:
+        logger.error("study %s to %s: %s", due.study_instance_uid, due.destination, error)
+        self.ledger.close_attempt(
+            due,
+            DeliveryState.DEAD,
+            failures=due.failures,
+            next_attempt_at=self.now(),
+            error=error,
+        )
+
+
+def _item(sop_instance_uid: str, outcome: Outcome) -> ItemOutcome:
+    return ItemOutcome(
+        sop_instance_uid=sop_instance_uid,
+        state=ItemState.DELIVERED if outcome.meaning is Meaning.DELIVERED else ItemState.PENDING,
+        refused=outcome.meaning is Meaning.REFUSED,
+        status=outcome.status,
+        comment=outcome.comment,
+    )
+
+
+def dispatch(epoch: str, ledger: Ledger, jobs: Jobs, clocks: Deliver, stop: Event) -> None:
+    """Submit a job for each attempt that is due and note what the queue gave up, until told."""
+    looked = 0.0
+    while not stop.wait(DISPATCH_EVERY_S):
+        try:
+            submit_due(epoch, ledger, jobs)
+            looked += DISPATCH_EVERY_S
+            if looked >= GIVEN_UP_EVERY_S:
+                note_given_up(ledger, jobs, clocks, datetime.now(UTC))
+                looked = 0.0
+        except NodeError as error:
+            if not error.transient:
+                raise
+            logger.warning("delivery is held up: %s", error)
+
+
+def submit_due(epoch: str, ledger: Ledger, jobs: Jobs) -> None:
+    """Enter a job for each attempt that has none; entering one twice changes nothing."""
+    for due in ledger.due_deliveries():
+        jobs.submit(
+            Kind.DELIVERY,
+            f"delivery/{epoch}/{due.study_instance_uid}/{due.destination}/{due.attempt}",
+            {
+                "study": due.study_instance_uid,
+                "destination": due.destination,
+                "attempt": due.attempt,
+            },
+            not_before=due.next_attempt_at,
+            lane=due.destination,
+        )
+        ledger.mark_delivery_submitted(due)
+
+
+def note_given_up(ledger: Ledger, jobs: Jobs, clocks: Deliver, now: datetime) -> None:
+    """Carry over what the queue failed or isolated without the handler being able to say so."""
+    for job in jobs.failed():
+        payload = json.loads(job.payload)
+        if job.kind == Kind.STUDY:
+            study = StudyVersion(payload["study"], payload["version"])
+            ledger.fail_if_queued(study, job.reason, now)
+            continue
+        due = ledger.attempt(payload["study"], payload["destination"], payload["attempt"])
+        if due is not None:
+            follows = what_next(due, 1, 0, False, clocks, now)
+            ledger.close_attempt(
+                due,
+                follows.state,
+                failures=follows.failures,
+                next_attempt_at=follows.at,
+                error=job.reason,
+            )

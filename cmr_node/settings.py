@@ -125,7 +125,7 @@ class Assemble(Section):
         "instance (s).",
     )
     stall_period: Seconds = Field(
-        300, description="A series that announced more than came is waited for this long (s)."
+        120, description="A series that announced more than came is waited for this long (s)."
     )
     study_period: Seconds = Field(
         3600,
@@ -153,7 +153,6 @@ class Standardise(Section):
     long_axis: Literal["leave", "act"] = Field(
         "leave", description="Whether 2CH, 3CH and 4CH stacks are re-indexed or left as they are."
     )
-
 
     station_name: str = Field(
         "CMRNODE",

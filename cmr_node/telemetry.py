@@ -46,7 +46,7 @@ LATE_INSTANCES = Counter(
     "cmr_node_late_studies_total", "Studies re-opened by an instance after they were complete."
 )
 STACKS = Counter(
-    "cmr_node_stacks_total",
+    "cmr_node_stacks_decided_total",
     "Stacks decided in this process.",
     ["sequence", "decision", "reason"],
 )

@@ -12,7 +12,8 @@ import logging
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from types import FrameType
 
 from cmr_node.assemble.watcher import Watcher
@@ -26,9 +27,10 @@ from cmr_node.jobs.slots import executor_name, run_slots
 from cmr_node.jobs.worker import run_slot
 from cmr_node.network.access import Access
 from cmr_node.network.scp import StoreScp
+from cmr_node.network.scu import Outcome, send
 from cmr_node.outputs.uids import Producer
 from cmr_node.pipeline import Standardiser, study_key
-from cmr_node.settings import Settings
+from cmr_node.settings import Peer, Settings
 from cmr_node.store.database import Database
 from cmr_node.store.disk import Disk, DiskState
 from cmr_node.store.files import Files
@@ -106,7 +108,7 @@ def receive(arguments: argparse.Namespace, settings: Settings) -> int:
         intake = Intake(settings.storage, Index(database))
         access = Access(settings.receive.ae_title, settings.peer)
         scp = StoreScp(settings.receive, access, intake, DoorObserver())
-        gauges = collecting(DoorGauges(disk, lambda: intake.unfiled_bytes))
+        gauges = collecting(DoorGauges(disk, lambda: intake.lag.bytes))
         with gauges, _page(settings, "receive", lambda: _disk_fault(disk)):
             scp.start()
             stop.wait()
@@ -181,9 +183,17 @@ def deliver(arguments: argparse.Namespace, settings: Settings) -> int:
     """Deliver results until SIGTERM."""
     with _until_told() as stop, _database(settings) as database, _jobs(settings) as jobs:
         ledger = Ledger(database)
-        deliverer = Deliverer(settings, ledger, Files(settings.storage.root), stop)
+        files = Files(settings.storage.root)
+        calling_ae, clocks = settings.receive.ae_title, settings.deliver
+
+        def send_to(peer: Peer, paths: Sequence[Path]) -> Iterator[Outcome]:
+            return send(peer, paths, calling_ae, clocks)
+
+        deliverer = Deliverer(settings, ledger, files, send_to)
         dispatcher = threading.Thread(
-            target=dispatch, args=(Index(database).epoch(), ledger, jobs, stop), name="dispatch"
+            target=dispatch,
+            args=(Index(database).epoch(), ledger, jobs, clocks, stop),
+            name="dispatch",
         )
         with _page(settings, "deliver", _well):
             dispatcher.start()

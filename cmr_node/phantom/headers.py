@@ -130,7 +130,7 @@ def _series(ds: FileDataset, study: Study, place: Place) -> None:
 
 def _timing(ds: FileDataset, study: Study, place: Place, phase: int) -> None:
     begun = SCANNED_AT + (place.acquisition + 1) * BREATH_HOLD
-    ds.AcquisitionNumber = place.slice_index + 1
+    ds.AcquisitionNumber = 1  # as GE numbers a stack: ImagesInAcquisition counts all of it
     ds.AcquisitionDate, ds.AcquisitionTime = _date(begun), _time(begun)
     ds.ContentDate, ds.ContentTime = _date(begun), _time(begun + timedelta(seconds=8))
     ds.TriggerTime = _decimal(study.interval_ms * phase / study.phases, 3)

@@ -127,6 +127,15 @@ class Ledger:
                 .values(state=VersionState.FAILED, error=error, finished_at=at)
             )
 
+    def fail_if_queued(self, study: StudyVersion, error: str, at: datetime) -> None:
+        """The same, for a version whose job cannot say so itself any more."""
+        with self.database.writing() as connection:
+            connection.execute(
+                _this(update(Version), study)
+                .where(Version.state == VersionState.QUEUED)
+                .values(state=VersionState.FAILED, error=error, finished_at=at)
+            )
+
     def _want(
         self,
         connection: Connection,
