@@ -1,7 +1,7 @@
 """Which images belong to one stack.
 
-The promise kept here: what comes out does not depend on the order of arrival, and two
-acquisitions of the same place never end up interleaved in one stack.
+The promise kept here: two acquisitions of the same place never end up interleaved in one stack,
+whether they came in one series or in many.
 
     1. *part*: images of one series with one SeriesNumber and ImageType (anonymisers have merged
        series under one UID); its sequence is recognised as a whole, so that three planes at
@@ -72,9 +72,12 @@ class Group:
 
 
 def groups_of(cells: Iterable[Cell]) -> list[Group]:
-    """The images of one study as groups, one per stack; the order of ``cells`` is irrelevant."""
+    """The images of one study as groups, one per stack.
+
+    Ties are broken by the order of ``cells``, so let it be a fixed one.
+    """
     parts: dict[tuple[str, ...], list[Cell]] = defaultdict(list)
-    for cell in sorted(cells, key=lambda c: (c.instance.sop_instance_uid, c.frame)):
+    for cell in cells:
         header = cell.header
         parts[
             header.series_instance_uid, header.text("SeriesNumber"), header.text("ImageType")

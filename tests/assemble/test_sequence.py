@@ -106,6 +106,14 @@ def test_an_echo_train_with_a_long_echo_is_t2_but_only_words_make_it_certain() -
     )
 
 
+def test_a_word_that_half_as_much_speaks_against_is_not_certain() -> None:
+    physics = {"ScanningSequence": "SE", "SequenceVariant": "SK", "EchoTime": 60.0}
+    assert recognise_sequence(stack(3, **physics, SeriesDescription="cine"))[:2] == (
+        CardiacSequence.CINE,
+        False,
+    )
+
+
 def test_velocity_images_are_no_cine_to_be_turned() -> None:
     images = cine(phases=20, SeriesDescription="flow aorta", ImageType=["ORIGINAL", "PRIMARY", "P"])
     assert recognise_sequence(images)[0] is CardiacSequence.OTHER

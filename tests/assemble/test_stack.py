@@ -165,6 +165,25 @@ def test_the_order_of_arrival_does_not_matter() -> None:
         assert put_together(images) == expected
 
 
+def test_stacks_are_numbered_as_the_scanner_numbered_the_series() -> None:
+    images = [
+        header(series=f"s{n}", SeriesNumber=n, FrameOfReferenceUID=f"1.{n}") for n in (30, 4, 100)
+    ]
+    stacks = put_together(images).stacks
+    assert [stack.instances[0].number("SeriesNumber") for stack in stacks] == [4, 30, 100]
+
+
+def test_phases_whose_positions_differ_by_rounding_are_one_slice() -> None:
+    images = [
+        header(slice_number=s, phase=p, **_moved(10.0 * s + 0.004 * p))
+        for s in range(3)
+        for p in range(10)
+    ]
+    stack = one_stack(images)
+    assert shape(stack) == (3, 10)
+    assert stack.findings == ()
+
+
 def test_a_missing_slice_is_a_gap_and_says_where() -> None:
     images = [one for one in cine(slices=6, phases=2) if one.number("InstanceNumber") // 100 != 2]
     stack = one_stack(images)

@@ -316,6 +316,33 @@ def test_an_open_study_without_news_costs_no_question_to_the_index(node: Node) -
     assert Counting.asked == 2
 
 
+def test_an_open_study_without_news_is_not_judged_before_it_is_due(
+    node: Node, caplog: pytest.LogCaptureFixture
+) -> None:
+    one = header()
+    node.comes(0, [one])
+    node.poll(0)
+    node.watcher._known[one.study_instance_uid].facts.series.clear()  # whoever judges it, fails
+    node.poll(59)
+    assert caplog.text == ""
+    node.poll(60)
+    assert "cannot be judged" in caplog.text
+
+
+def test_a_re_opened_study_that_trickles_is_taken_in_the_end_over_a_restart_too(
+    node: Node,
+) -> None:
+    node.comes(0, PROVEN)
+    node.poll(1)
+    for half_minute in range(240):
+        if half_minute == 60:
+            node.start()
+        now = 1000 + 30 * half_minute
+        node.comes(now, [header(series="real time", name=half_minute)])
+        node.poll(now + 2)
+    assert node.versions == [1, 2]
+
+
 def test_memory_is_bounded_by_the_newest_studies_and_the_open_ones(node: Node) -> None:
     many = KEPT_STUDIES + 20
     for number in range(many):
