@@ -87,6 +87,7 @@ class Listener:
     port: int
     ae_title: str
     folder: Path
+    pid: int
 
     def files(self) -> list[Path]:
         """What it has stored, sorted by name."""
@@ -163,8 +164,8 @@ def storescp(
     port = port or free_port()
     arguments = [dcmtk("storescp"), "-aet", ae_title, "-od", str(folder), *options, str(port)]
     log = folder.parent / f"{folder.name}-storescp.log"
-    with process(arguments, lambda: listens(port), log):
-        yield Listener(port, ae_title, folder)
+    with process(arguments, lambda: listens(port), log) as child:
+        yield Listener(port, ae_title, folder, child.pid)
 
 
 @contextmanager
