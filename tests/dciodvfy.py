@@ -47,5 +47,8 @@ def _kind(line: str) -> str:
 
 
 def _place_apart(kind: str) -> str:
-    """An attribute's last keyword and the wording: the same fault, copied to another place."""
-    return re.sub(r"<(/[^>]*)?/(\w+)\([0-9a-f,]+\)[^>]*>", r"<\2>", kind)
+    """An attribute's last keyword and the wording: the same fault, copied to another place.
+
+    A reference to the source repeats the fault of its SOP Instance UID.
+    """
+    return re.sub(r"<(/[^>]*)?/(Referenced)?(\w+)\([0-9a-f,]+\)[^>]*>", r"<\3>", kind)

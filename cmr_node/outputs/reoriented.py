@@ -22,7 +22,7 @@ from copy import deepcopy
 from io import BytesIO
 
 import numpy as np
-from pydicom.dataelem import DataElement
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import (
     UID,
@@ -121,7 +121,9 @@ def _copied(source: FileDataset) -> FileDataset:
     tags = source.keys()  # to iterate over the data set itself would decode every element
     for tag in tags:
         if tag != pixels:
-            ds[tag] = deepcopy(source.get_item(tag))
+            element = source.get_item(tag)
+            # A raw element is a tuple of what was read: it cannot change, so it may be shared.
+            ds[tag] = element if isinstance(element, RawDataElement) else deepcopy(element)
     implicit, little = source.original_encoding
     ds.set_original_encoding(implicit, little, source.original_character_set)
     return ds
