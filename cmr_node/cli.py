@@ -1,20 +1,19 @@
 """The one command, ``cmr-node``: what can be asked of it, with examples, and its exit codes.
 
-0   done, or everything is well
-1   done in part: something was refused, is not well, or was given up
-2   the arguments or the settings cannot be used; nothing was done
-130 interrupted
+Only the module of the command that was asked for is imported: the door in holds no queue engine
+in memory, and ``cmr-node status`` starts at once.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cmr_node import __version__
-from cmr_node.commands import check, demo, reindex, retry, roles, send, status
+from cmr_node.commands.arguments import EXIT_CODES
 from cmr_node.errors import ConfigurationError, NodeError
 from cmr_node.settings import Settings, load
 from cmr_node.telemetry import set_up_logging
@@ -22,17 +21,29 @@ from cmr_node.telemetry import set_up_logging
 DONE, PARTLY, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
 SYSTEM_SETTINGS = Path("/etc/cmr-node/cmr-node.toml")
 
-EXIT_CODES = """exit codes:
-  0    done, or everything is well
-  1    done in part: something was refused, is not well, or was given up
-  2    the arguments or the settings cannot be used; nothing was done
-  130  interrupted
-"""
+COMMANDS = {
+    "serve": "run the whole node: every role under one supervisor",
+    "receive": "run the door in alone",
+    "assemble": "run the watch for complete studies alone",
+    "work": "run the workers alone",
+    "deliver": "run the door out alone",
+    "send": "send files and folders to an AE",
+    "status": "show studies, stacks, decisions and deliveries",
+    "retry": "try again what was given up",
+    "check": "check settings, database, disk, models and peers; say what to mend",
+    "reindex": "rebuild the index from the files",
+    "demo": "simulate a study, send it through a node, show what comes back",
+}
+"""Each is a module of ``cmr_node.commands``, with ``add_to``."""
+
+FOR_ITSELF = ("work-slot",)
+"""Commands that only the node gives itself."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
-    chosen = _parser().parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    chosen = _parser(words).parse_args(words)
     try:
         settings = load(chosen.config)
         set_up_logging(settings.observe.log_format, settings.observe.log_level)
@@ -48,7 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser for these words: whole for the command among them, names for the others."""
     parser = argparse.ArgumentParser(
         prog="cmr-node",
         description="A PACS node that brings cardiac MR studies to the standard view.",
@@ -65,6 +77,19 @@ def _parser() -> argparse.ArgumentParser:
         "CMR_NODE_<SECTION>_<NAME> from the environment goes on top",
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (roles, send, status, retry, check, reindex, demo):
+    asked = _asked(words)
+    for name, summary in COMMANDS.items():
+        if name != asked:
+            commands.add_parser(name, help=summary)
+    if asked is not None:
+        module = importlib.import_module(f"cmr_node.commands.{asked.replace('-', '_')}")
         module.add_to(commands)
     return parser
+
+
+def _asked(words: Sequence[str]) -> str | None:
+    """The command among the words, if there is one."""
+    for before, word in zip(("", *words), words, strict=False):
+        if before != "--config" and (word in COMMANDS or word in FOR_ITSELF):
+            return word
+    return None

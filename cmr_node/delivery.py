@@ -19,6 +19,7 @@ from threading import Event
 from typing import Any
 
 from cmr_node.errors import NodeError
+from cmr_node.jobs.keys import delivery_key
 from cmr_node.jobs.queue import Jobs, Kind
 from cmr_node.jobs.worker import JobContext
 from cmr_node.network.scu import Outcome
@@ -204,7 +205,7 @@ def submit_due(epoch: str, ledger: Ledger, jobs: Jobs) -> None:
     for due in ledger.due_deliveries():
         jobs.submit(
             Kind.DELIVERY,
-            f"delivery/{epoch}/{due.study_instance_uid}/{due.destination}/{due.attempt}",
+            delivery_key(epoch, due.study_instance_uid, due.destination, due.attempt),
             {
                 "study": due.study_instance_uid,
                 "destination": due.destination,

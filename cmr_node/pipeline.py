@@ -56,11 +56,6 @@ UNTURNABLE = (
 """Findings that leave it open whether one operation is right for all slices of a stack."""
 
 
-def study_key(epoch: str, study: StudyVersion) -> str:
-    """The key of the job that standardises one version of a study, in the index of ``epoch``."""
-    return f"study/{epoch}/{study.study_instance_uid}/{study.version}"
-
-
 @dataclass(frozen=True, slots=True)
 class Judged:
     """A stack with everything that was found out about it."""

@@ -10,6 +10,13 @@ from cmr_node.settings import Settings
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
+EXIT_CODES = """exit codes:
+  0    done, or everything is well
+  1    done in part: something was refused, is not well, or was given up
+  2    the arguments or the settings cannot be used; nothing was done
+  130  interrupted
+"""
+
 Command = Callable[[argparse.Namespace, Settings], int]
 
 
@@ -27,7 +34,7 @@ def add_command(
         name,
         help=summary,
         description=summary,
-        epilog="examples:\n" + examples,
+        epilog=f"examples:\n{examples}\n\n{EXIT_CODES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(command=command)

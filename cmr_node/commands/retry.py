@@ -6,8 +6,8 @@ import argparse
 from datetime import UTC, datetime
 
 from cmr_node.commands.arguments import Commands, add_command
+from cmr_node.jobs.keys import study_key
 from cmr_node.jobs.queue import Jobs
-from cmr_node.pipeline import study_key
 from cmr_node.settings import Settings
 from cmr_node.store.database import Database
 from cmr_node.store.index import Index
@@ -37,7 +37,7 @@ def retry(arguments: argparse.Namespace, settings: Settings) -> int:
         failed = ledger.retry_failed(arguments.study)
         epoch = Index(database).epoch()
         for study in failed:
-            jobs.retry(study_key(epoch, study))
+            jobs.retry(study_key(epoch, study.study_instance_uid, study.version))
         letters = ledger.retry_dead(datetime.now(UTC), arguments.study)
     finally:
         jobs.close()

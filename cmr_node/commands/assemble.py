@@ -1,0 +1,48 @@
+"""``cmr-node assemble``: the watch for complete studies alone."""
+
+from __future__ import annotations
+
+import argparse
+
+from cmr_node.assemble.watcher import Watcher
+from cmr_node.commands.arguments import Commands, add_command
+from cmr_node.commands.queue import open_jobs
+from cmr_node.commands.running import health_page, open_database, until_told
+from cmr_node.jobs.keys import study_key
+from cmr_node.jobs.queue import JSON, Kind, Priority
+from cmr_node.settings import Settings
+from cmr_node.store.disk import Disk, DiskState
+from cmr_node.store.index import Index
+
+
+def add_to(commands: Commands) -> None:
+    """Add the command to the parser."""
+    add_command(
+        commands,
+        "assemble",
+        assemble,
+        "Run the watch for complete studies alone; one for each node.",
+        "  cmr-node assemble",
+    )
+
+
+def assemble(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Watch for complete studies until SIGTERM."""
+    with until_told() as stop, open_database(settings) as database, open_jobs(settings) as jobs:
+        disk, index = Disk(settings.storage), Index(database)
+        epoch = index.epoch()
+
+        def submit(study_uid: str, version: int, priority: Priority) -> None:
+            payload: dict[str, JSON] = {"study": study_uid, "version": version}
+            key = study_key(epoch, study_uid, version)
+            jobs.submit(Kind.STUDY, key, payload, priority=priority)
+
+        watcher = Watcher(
+            index,
+            submit,
+            settings.assemble,
+            may_start_work=lambda: disk.state() is DiskState.OK,
+        )
+        with health_page(settings, "assemble"):
+            watcher.run(stop)
+    return 0
