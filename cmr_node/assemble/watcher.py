@@ -27,7 +27,7 @@ from typing import Protocol
 
 from cmr_node.assemble.completeness import StudyFacts, Verdict, judge
 from cmr_node.errors import NodeError
-from cmr_node.jobs.queue import Priority
+from cmr_node.jobs.priority import Priority
 from cmr_node.settings import Assemble
 from cmr_node.store.index import Indexed, OpenStudy, StudyVersion
 from cmr_node.telemetry import LATE_INSTANCES, STUDIES_COMPLETED

@@ -10,26 +10,18 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from enum import IntEnum
 
 from sqlalchemy import Connection
 
 from cmr_node.jobs.engine import LANED, Client, Kind
 from cmr_node.jobs.ledger import Job, Ledger
+from cmr_node.jobs.priority import Priority
 from cmr_node.jobs.tables import KEY_LENGTH, State, connect, transaction
 
 __all__ = ["JSON", "Job", "Jobs", "Kind", "Priority", "State"]
 
 JSON = None | bool | int | float | str | list["JSON"] | dict[str, "JSON"]
 LISTED_AT_MOST = 1000
-
-
-class Priority(IntEnum):
-    """Smaller goes first; within one priority about first come, first served."""
-
-    URGENT = 1
-    NORMAL = 5
-    LOW = 9
 
 
 class Jobs:

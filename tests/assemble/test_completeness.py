@@ -12,7 +12,7 @@ from cmr_node.dicom.reading import read_header
 from cmr_node.settings import Assemble
 from tests.assemble.headers import ENHANCED_MR_IMAGE, NOON, Clock, cine, header
 
-CLOCKS = Assemble()
+CLOCKS = Assemble(settle=1, quiet_period=60, stall_period=300, study_period=3600)
 SUNNYBROOK = Path(__file__).parents[2].parent / "shared" / "data" / "sunnybrook-cine"
 
 

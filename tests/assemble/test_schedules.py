@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 
 from cmr_node.assemble.watcher import Watcher
 from cmr_node.dicom.header import Header
-from cmr_node.jobs.queue import Priority
+from cmr_node.jobs.priority import Priority
 from cmr_node.settings import Assemble
 from cmr_node.store.index import Indexed, OpenStudy, StudyVersion
 from tests.assemble.headers import NOON, Clock, header
 
-CLOCKS = Assemble()
+CLOCKS = Assemble(settle=1, quiet_period=60, stall_period=300, study_period=3600)
 #: Just before and at each moment at which something may fall due, after any arrival.
 MOMENTS = sorted(
     {d + e for d in (CLOCKS.settle, CLOCKS.quiet_period, CLOCKS.stall_period) for e in (-0.01, 0)}

@@ -158,6 +158,7 @@ def test_the_order_of_arrival_does_not_matter() -> None:
         *cine(slices=2, phases=3, series="again", AcquisitionTime="120000"),
         *cine(slices=3, phases=1, series="axial", iop=AXIAL, SeriesDescription="scout"),
         header(series="tilted", iop=SHORT_AXIS),
+        *cine(slices=2, phases=3, series="colour", SamplesPerPixel=3),
     ]
     expected = put_together(images)
     for seed in range(5):

@@ -12,14 +12,14 @@ from prometheus_client import REGISTRY
 from cmr_node.assemble.watcher import KEPT_STUDIES, PATIENCE, Watcher
 from cmr_node.dicom.header import Header
 from cmr_node.errors import ConfigurationError, StoreBroken
-from cmr_node.jobs.queue import Priority
+from cmr_node.jobs.priority import Priority
 from cmr_node.settings import Assemble
 from cmr_node.store.arrival import Arrival
 from cmr_node.store.database import Database
 from cmr_node.store.index import Index, Indexed, OpenStudy
 from tests.assemble.headers import Clock, cine, header
 
-CLOCKS = Assemble(poll=0.001)
+CLOCKS = Assemble(settle=1, quiet_period=60, stall_period=300, study_period=3600, poll=0.001)
 
 
 class Node:
@@ -332,6 +332,7 @@ def test_an_open_study_without_news_is_not_judged_before_it_is_due(
 def test_a_re_opened_study_that_trickles_is_taken_in_the_end_over_a_restart_too(
     node: Node,
 ) -> None:
+    late = counted("cmr_node_late_studies_total")
     node.comes(0, PROVEN)
     node.poll(1)
     for half_minute in range(240):
@@ -341,6 +342,8 @@ def test_a_re_opened_study_that_trickles_is_taken_in_the_end_over_a_restart_too(
         node.comes(now, [header(series="real time", name=half_minute)])
         node.poll(now + 2)
     assert node.versions == [1, 2]
+    # Seen by each process, and again after the second version; not once for each instance.
+    assert counted("cmr_node_late_studies_total") == late + 3
 
 
 def test_memory_is_bounded_by_the_newest_studies_and_the_open_ones(node: Node) -> None:
