@@ -87,9 +87,11 @@ class Watcher:
         *,
         may_start_work: Callable[[], bool],
         now: Callable[[], datetime] = utc_now,
+        kept_studies: int = KEPT_STUDIES,
     ) -> None:
         self._index, self._submit, self._clocks = index, submit, clocks
         self._may_start_work, self._now = may_start_work, now
+        self._kept_studies = kept_studies
         self._known: dict[str, _Known] = {}
 
     def run(self, stop: Event) -> None:
@@ -187,5 +189,6 @@ class Watcher:
 
     def _forget(self, still_open: set[str]) -> None:
         """Keep the facts of the newest studies only; the index has them all."""
-        for uid in [uid for uid in self._known if uid not in still_open][:-KEPT_STUDIES]:
+        closed = [uid for uid in self._known if uid not in still_open]
+        for uid in closed[: max(0, len(closed) - self._kept_studies)]:
             del self._known[uid]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import REGISTRY
 
-from cmr_node.assemble.watcher import KEPT_STUDIES, PATIENCE, Watcher
+from cmr_node.assemble.watcher import PATIENCE, Watcher
 from cmr_node.dicom.header import Header
 from cmr_node.errors import ConfigurationError, StoreBroken
 from cmr_node.jobs.priority import Priority
@@ -20,6 +20,8 @@ from cmr_node.store.index import Index, Indexed, OpenStudy
 from tests.assemble.headers import Clock, cine, header
 
 CLOCKS = Assemble(settle=1, quiet_period=60, stall_period=300, study_period=3600, poll=0.001)
+
+KEPT = 5
 
 
 class Node:
@@ -41,6 +43,7 @@ class Node:
             CLOCKS,
             may_start_work=lambda: self.room,
             now=self.clock,
+            kept_studies=KEPT,
         )
 
     def submit(self, study_uid: str, version: int, priority: Priority) -> None:
@@ -335,11 +338,11 @@ def test_a_re_opened_study_that_trickles_is_taken_in_the_end_over_a_restart_too(
     late = counted("cmr_node_late_studies_total")
     node.comes(0, PROVEN)
     node.poll(1)
-    for half_minute in range(240):
-        if half_minute == 60:
+    for number in range(144):
+        if number == 40:
             node.start()
-        now = 1000 + 30 * half_minute
-        node.comes(now, [header(series="real time", name=half_minute)])
+        now = 1000 + 50 * number
+        node.comes(now, [header(series="real time", name=number)])
         node.poll(now + 2)
     assert node.versions == [1, 2]
     # Seen by each process, and again after the second version; not once for each instance.
@@ -347,11 +350,11 @@ def test_a_re_opened_study_that_trickles_is_taken_in_the_end_over_a_restart_too(
 
 
 def test_memory_is_bounded_by_the_newest_studies_and_the_open_ones(node: Node) -> None:
-    many = KEPT_STUDIES + 20
+    many = KEPT + 10
     for number in range(many):
         node.comes(number, [_of_study(header(NumberOfFrames=2), f"1.2.840.{number + 1}")])
         node.poll(number + 0.99)
     node.poll(many + 1)
     assert len(node.jobs) == many
     node.poll(many + 2)
-    assert len(node.watcher._known) == KEPT_STUDIES
+    assert len(node.watcher._known) == KEPT
