@@ -131,7 +131,13 @@ class Standardiser:
         for stack in assembly.stacks:
             header = implied_orientation(stack.plane, stack.view)
             crossing = self._crossing(stack, assembly.stacks) if header else None
-            verdict = decide(stack.view, header, self.settings.standardise, crossing)
+            verdict = decide(
+                stack.view,
+                header,
+                self.settings.standardise,
+                crossing,
+                view_certain=stack.recognised.certain,
+            )
             yield Judged(stack, header, crossing, verdict)
 
     def _crossing(self, stack: Stack, others: Sequence[Stack]) -> CrossingEvidence | None:
@@ -215,14 +221,15 @@ def _must_be_turnable(stack: Stack) -> None:
     for finding in stack.findings:
         if finding.kind in UNTURNABLE:
             raise RefusedStack(f"{finding.kind}: {finding.text}")
-    frames = {(cell.instance.sop_instance_uid, cell.frame) for cell in stack.cells}
+    frames: dict[str, set[int]] = {}
+    for cell in stack.cells:
+        frames.setdefault(cell.instance.sop_instance_uid, set()).add(cell.frame)
     for header in stack.instances:
-        held = int(header.number("NumberOfFrames") or 1)
-        here = sum(uid == header.sop_instance_uid for uid, _ in frames)
-        if here != held:
+        held, here = int(header.number("NumberOfFrames") or 1), frames[header.sop_instance_uid]
+        if len(here) != held:
             raise RefusedStack(
-                f"instance {header.sop_instance_uid} has {held} frames, {here} of them in this "
-                "stack; an instance is turned whole or not at all"
+                f"instance {header.sop_instance_uid} has {held} frames, {len(here)} of them in "
+                "this stack; an instance is turned whole or not at all"
             )
 
 

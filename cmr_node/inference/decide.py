@@ -12,6 +12,7 @@ agreement with crossing slices (``geometry.consistency``).  First rule that appl
     header ill-conditioned: the heart is not seen the usual way        ask
     header within ``min_margin_deg`` of another orientation            ask
     header says standard                                               leave
+    the view itself is not certain                                     ask
     header says otherwise, mirrored or not                             act: undo it
 
 ``ask`` and ``leave`` change nothing; what differs is whether a person is shown the stack.  An
@@ -52,6 +53,7 @@ class Reason(StrEnum):
     CROSSING_CONFLICT = "crossing_conflict"  #: ask
     ILL_CONDITIONED = "ill_conditioned"  #: ask
     AMBIGUOUS_ANGLE = "ambiguous_angle"  #: ask
+    UNCERTAIN_VIEW = "uncertain_view"  #: ask
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,8 @@ def decide(
     header: HeaderEvidence | None,
     policy: Standardise,
     crossing: CrossingEvidence | None = None,
+    *,
+    view_certain: bool = True,
 ) -> Verdict:
     """What is done with a stack of one geometry (a mixed one is refused before).
 
@@ -95,6 +99,8 @@ def decide(
         How sure the header must be, and whether long axes are touched.
     crossing
         Agreement with slices that cross the stack; None if there are none to be read.
+    view_certain
+        Whether words, physics and geometry agree on the view.
     """
     if view is View.OTHER:
         return _leave(Reason.NO_STANDARD_VIEW, "No standard view is known for this stack.")
@@ -140,6 +146,12 @@ def decide(
     if header.orientation is Orientation.IDENTITY:
         return _leave(
             Reason.STANDARD, f"The header shows the standard {view} view ({angle}).{agreed}"
+        )
+    if not view_certain:
+        return _ask(
+            Reason.UNCERTAIN_VIEW,
+            f"The header would show the {view} view stored {header.orientation} ({angle}), but "
+            f"words, physics and geometry do not agree that it is the {view} view.",
         )
     undo = header.orientation.inverse
     return Verdict(

@@ -87,6 +87,13 @@ def test_everything_else_changes_nothing(
     assert verdict.operation is IDENTITY
 
 
+def test_an_uncertain_view_is_asked_about_only_where_something_would_be_done() -> None:
+    unsure = decide(View.SAX, header(), POLICY, view_certain=False)
+    assert (unsure.decision, unsure.kind) == (Decision.ASK, Reason.UNCERTAIN_VIEW)
+    standard = decide(View.SAX, header(IDENTITY), POLICY, view_certain=False)
+    assert standard.decision is Decision.LEAVE
+
+
 @pytest.mark.parametrize("view", LONG_AXES)
 def test_long_axes_are_treated_like_the_short_axis_if_told_so(view: View) -> None:
     assert decide(view, header(), ACTS_ON_LONG_AXES).operation is ROT90CW
@@ -128,6 +135,7 @@ anything = {
     ),
     "crossing_scores": st.none() | st.fixed_dictionaries(dict.fromkeys(Orientation, scores)),
     "policy": st.sampled_from([POLICY, ACTS_ON_LONG_AXES]),
+    "certain": st.booleans(),
 }
 
 
@@ -137,14 +145,16 @@ def test_it_acts_only_on_what_nothing_speaks_against(
     evidence: HeaderEvidence | None,
     crossing_scores: Mapping[Orientation, float] | None,
     policy: Standardise,
+    certain: bool,
 ) -> None:
     crossed = None if crossing_scores is None else CrossingEvidence(crossing_scores, 5)
-    verdict = decide(view, evidence, policy, crossed)
+    verdict = decide(view, evidence, policy, crossed, view_certain=certain)
     assert verdict.reason.isascii()
     assert "\n" not in verdict.reason
     assert verdict.reason.endswith(".")
     assert (verdict.operation is not IDENTITY) == (verdict.decision is Decision.ACT)
     if verdict.decision is Decision.ACT:
+        assert certain
         assert evidence is not None
         assert view is not View.OTHER
         assert verdict.operation.after(evidence.orientation) is IDENTITY
@@ -164,8 +174,10 @@ def test_every_reason_goes_with_one_decision() -> None:
             for conditioning in (0.1, 1)
         ),
     ]
-    for view, evidence, crossed in itertools.product(View, headers, (None, AGREE, CONFLICT)):
-        verdict = decide(view, evidence, POLICY, crossed)
+    for view, evidence, crossed, certain in itertools.product(
+        View, headers, (None, AGREE, CONFLICT), (True, False)
+    ):
+        verdict = decide(view, evidence, POLICY, crossed, view_certain=certain)
         heard.setdefault(verdict.kind, set()).add(verdict.decision)
     assert set(heard) == set(Reason)
     assert all(len(decisions) == 1 for decisions in heard.values())

@@ -3,6 +3,7 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError
 
 import pytest
+
 from cmr_node.errors import RuntimeMissing
 from cmr_node.inference.runtime import installed_build
 

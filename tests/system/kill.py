@@ -25,7 +25,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cmr_node.store.files import Files
 from pydicom.dataset import FileDataset
 from pynetdicom import AE
 from pynetdicom.sop_class import MRImageStorage
@@ -35,6 +34,7 @@ from cmr_node.geometry.orientation import Orientation
 from cmr_node.geometry.standard_view import View
 from cmr_node.phantom.study import Plan, simulate_study
 from cmr_node.settings import Peer
+from cmr_node.store.files import Files
 from tests.peers import LOOPBACK, Orthanc, orthanc, postgres, wait_until
 from tests.samples import data_set_bytes
 from tests.system.node import ROLES, Node, node_settings, running_node
