@@ -3,8 +3,8 @@
 The promise kept here: a C-STORE is answered with Success only after ``Reception.keep`` returned,
 which is when the bytes survive a power cut.  Fragments are passed on as they come, so an object
 costs no memory here whatever its size; after an early failure the rest of it is read and dropped,
-and then the failure is answered.  One message at a time (no asynchronous operations window is
-negotiated); a message that is no C-STORE-RQ goes whole to ``elsewhere``, within a limit.
+and then the failure is answered.  One message at a time: no asynchronous operations window is
+negotiated.  A C-ECHO-RQ goes to ``elsewhere``; any other message is a fault.
 """
 
 from __future__ import annotations
@@ -40,7 +40,6 @@ from cmr_node.network.wire import (
 logger = logging.getLogger(__name__)
 
 SameUidPolicy = Literal["warning", "success", "refuse"]
-OTHER_LIMIT_BYTES = 1 << 20  # data set of a message that is no C-STORE
 COMMENT_CHARACTERS = 64  # PS3.7 Annex E: Error Comment is one LO
 UID = re.compile(r"[0-9.]{1,64}")
 
@@ -69,8 +68,8 @@ class Intake(Protocol):
 
 #: Told for each answered C-STORE: status, size of the data set (bytes), time from command (s).
 Answered = Callable[[Status, int, float], None]
-#: Takes a fragment of a message that is no C-STORE-RQ: context id, control header, fragment.
-Elsewhere = Callable[[int, int, bytes], None]
+#: Takes a C-ECHO-RQ: context id and command set.
+Elsewhere = Callable[[int, bytes], None]
 
 
 class StoreService:
@@ -89,7 +88,7 @@ class StoreService:
     answered
         Told for each answer.
     elsewhere
-        Takes the presentation data values of every other message.
+        Takes C-ECHO-RQs.
     """
 
     def __init__(
@@ -114,7 +113,6 @@ class StoreService:
         self._command_set = bytearray()
         self._context_id: int | None = None  # of the message in progress
         self._store: _Store | None = None  # a C-STORE whose data set is coming
-        self._other_bytes = 0
 
     @property
     def busy(self) -> bool:
@@ -159,7 +157,7 @@ class StoreService:
     def _take_command(
         self, context_id: int, control: int, fragment: memoryview
     ) -> tuple[int, bytes] | None:
-        if self._store is not None or self._other_bytes:
+        if self._store is not None:
             raise ProtocolFault("a command set before the end of a data set")
         self._command_set += fragment
         if len(self._command_set) > COMMAND_LIMIT_BYTES:
@@ -169,39 +167,29 @@ class StoreService:
         encoded = bytes(self._command_set)
         self._command_set.clear()
         command = Command(encoded)
-        if command.field != Field.C_STORE_RQ:
-            self._elsewhere(context_id, COMMAND | LAST, encoded)
-            if command.has_data_set:
-                self._other_bytes = 1
-            else:
-                self._context_id = None
+        if command.field == Field.C_ECHO_RQ and not command.has_data_set:
+            self._context_id = None
+            self._elsewhere(context_id, encoded)
             return None
+        if command.field != Field.C_STORE_RQ:
+            raise ProtocolFault(f"message 0x{command.field:04X}; served are C-STORE and C-ECHO")
         self._store = _Store(command)
         if not command.has_data_set:
             self._store.fail(Status.CANNOT_UNDERSTAND, "C-STORE-RQ without a data set")
-            return self._answer(context_id)
+            return self._answer(context_id, self._store)
         self._store.begin(self._intake, self._transfer_syntaxes[context_id], self._calling_ae)
         return None
 
     def _take_data(
         self, context_id: int, control: int, fragment: memoryview
     ) -> tuple[int, bytes] | None:
-        if self._store is not None:
-            self._store.write(fragment)
-            return self._answer(context_id) if control & LAST else None
-        if not self._other_bytes:
+        if self._store is None:
             raise ProtocolFault("a data set before the end of its command set")
-        self._other_bytes += len(fragment)
-        if self._other_bytes > OTHER_LIMIT_BYTES:
-            raise ProtocolFault(f"a data set of more than {OTHER_LIMIT_BYTES} bytes, no C-STORE")
-        self._elsewhere(context_id, control & LAST, bytes(fragment))
-        if control & LAST:
-            self._context_id, self._other_bytes = None, 0
-        return None
+        self._store.write(fragment)
+        return self._answer(context_id, self._store) if control & LAST else None
 
-    def _answer(self, context_id: int) -> tuple[int, bytes]:
-        store, self._store, self._context_id = self._store, None, None
-        assert store is not None  # only called while a C-STORE is in progress
+    def _answer(self, context_id: int, store: _Store) -> tuple[int, bytes]:
+        self._store = self._context_id = None
         status, comment = store.end(self._aside)
         self._answered(status, store.size_bytes, time.monotonic() - store.begun_at)
         if comment:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import queue
 import select
 import socket
 import struct
@@ -35,6 +36,8 @@ from cmr_node.network.access import Rejection
 from cmr_node.network.contexts import supported
 from cmr_node.network.store_service import Elsewhere, StoreService
 from cmr_node.network.wire import (
+    COMMAND,
+    LAST,
     PDU_HEADER,
     Pdu,
     PduReader,
@@ -94,6 +97,15 @@ class AcceptorUpperLayer(DULServiceProvider):
     def kill_dul(self) -> None:
         super().kill_dul()
         self.ring()
+
+    def _process_recv_primitive(self) -> bool:
+        """As stock; but what was meant for an association that broke meanwhile is dropped."""
+        if self.state_machine.current_state != CLOSING:
+            return super()._process_recv_primitive()
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self.to_provider_queue.get_nowait()
+        return False
 
     def run_reactor(self) -> None:
         """Until the association is over.  Whatever happens, both threads and the socket end."""
@@ -205,8 +217,9 @@ class AcceptorUpperLayer(DULServiceProvider):
             logger.info("connection of %s broke: %s", self._association.peer_name, error)
             self.event_queue.put(CLOSED)
 
-    def _to_pynetdicom(self, context_id: int, control: int, fragment: bytes) -> None:
-        self._hand_over(Pdu.DATA, data_pdu(context_id, control, fragment)[PDU_HEADER.size :])
+    def _to_pynetdicom(self, context_id: int, command: bytes) -> None:
+        pdu = data_pdu(context_id, COMMAND | LAST, command)
+        self._hand_over(Pdu.DATA, pdu[PDU_HEADER.size :])
 
     def _hand_over(self, kind: Pdu, body: bytes) -> None:
         whole = PDU_HEADER.pack(kind, len(body)) + body

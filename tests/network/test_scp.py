@@ -27,6 +27,7 @@ from tests.raw_scu import (
     RawScu,
     associate_rq,
     echo_rq,
+    element,
     fragments,
     p_data,
     pdv,
@@ -351,6 +352,62 @@ def test_what_breaks_the_protocol_is_aborted_and_harms_nobody_else(doors: Any, j
             assert scu.receive() == (0, b"")
         assert other.store(1, MR, "1.2.3", b"data") == 0
     wait_until(lambda: door.scp.associations == 0, "all associations end", 5)
+
+
+def other_rq(field: int) -> bytes:
+    """A command set of another message, without a data set."""
+    body = b"".join(
+        (
+            element(0x0002, MR.encode()),
+            element(0x0100, struct.pack("<H", field)),
+            element(0x0110, struct.pack("<H", 1)),
+            element(0x0700, struct.pack("<H", 0)),
+            element(0x0800, struct.pack("<H", 0x0101)),
+        )
+    )
+    return element(0, struct.pack("<L", len(body))) + body
+
+
+@pytest.mark.parametrize("field", [0x0020, 0x0021, 0x0150, 0x0FF0])
+def test_another_service_than_storage_ends_that_association_only(doors: Any, field: int) -> None:
+    door = doors()
+    with RawScu(door.port) as other, RawScu(door.port) as scu:
+        assert (other.associate(ONE), scu.associate(ONE)) == (2, 2)
+        scu.send(p_data(pdv(1, 3, other_rq(field))))
+        assert scu.receive()[0] == 7
+        assert other.store(1, MR, "1.2.3", b"data") == 0
+
+
+def test_a_peer_that_does_not_wait_for_the_acceptance_is_aborted(doors: Any) -> None:
+    door = doors()
+    for _ in range(20):
+        with RawScu(door.port) as scu:
+            scu.send(associate_rq("CMRNODE", "RAW", ONE) + b"\xff" * 50)
+            kinds = [scu.receive()[0], scu.receive()[0]]
+            assert 7 in kinds or kinds[-1] == 0
+    with RawScu(door.port) as scu:
+        assert scu.associate(ONE) == 2
+    wait_until(lambda: door.scp.associations == 0, "all associations end", 5)
+
+
+def test_random_bytes_at_any_moment_end_an_association_and_nothing_else(doors: Any) -> None:
+    door, dice = doors(), random.Random(2)
+    whole = store_pdus(1, store_rq(MR, "1.2.3"), data(2000), 300)
+    with RawScu(door.port) as other:
+        assert other.associate(ONE) == 2
+        for _ in range(60):
+            broken = bytearray(whole)
+            for _ in range(dice.randrange(1, 6)):
+                broken[dice.randrange(len(broken))] = dice.randrange(256)
+            with RawScu(door.port) as scu:
+                assert scu.associate(ONE) == 2
+                scu.send(bytes(broken[: dice.randrange(1, len(broken))]))
+                scu.socket.shutdown(socket.SHUT_WR)
+                scu.socket.settimeout(5)
+                while scu.receive()[0]:
+                    pass
+        assert other.store(1, MR, "1.2.9", b"data") == 0
+        wait_until(lambda: door.scp.associations == 1, "the other associations end", 5)
 
 
 def test_an_announced_4_gib_is_refused_before_anything_is_buffered(doors: Any) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cmr_node.errors import InconsistentInstance, StoreBroken, StoreFull, UnreadableHeader
 from cmr_node.network.status import Status
-from cmr_node.network.store_service import OTHER_LIMIT_BYTES, SameUidPolicy, StoreService
+from cmr_node.network.store_service import SameUidPolicy, StoreService
 from cmr_node.network.wire import Command, Element, Field, Pdv, ProtocolFault
 from tests.memory_intake import MemoryIntake
 from tests.raw_scu import echo_rq, element, store_rq
@@ -25,14 +25,14 @@ class Talk:
     def __init__(self, policy: SameUidPolicy = "warning") -> None:
         self.intake = MemoryIntake()
         self.answered: list[tuple[int, int]] = []
-        self.elsewhere: list[tuple[int, int, bytes]] = []
+        self.elsewhere: list[tuple[int, bytes]] = []
         self.service = StoreService(
             self.intake,
             SYNTAXES,
             "SCANNER",
             policy,
             lambda status, size, seconds: self.answered.append((status, size)),
-            lambda context, control, fragment: self.elsewhere.append((context, control, fragment)),
+            lambda context, command: self.elsewhere.append((context, command)),
         )
 
     def say(self, context: int, control: int, fragment: bytes) -> Command | None:
@@ -184,25 +184,13 @@ def test_an_echo_between_two_objects_goes_elsewhere_whole() -> None:
     echo = echo_rq()
     assert talk.say(3, 1, echo[:10]) is None
     assert talk.say(3, 3, echo[10:]) is None
-    assert talk.elsewhere == [(3, 3, echo)]
+    assert talk.elsewhere == [(3, echo)]
     assert status(talk.store("1.2.4", b"data")) == 0
 
 
-def other_rq() -> bytes:
+def find_rq() -> bytes:
     body = element(0x0100, struct.pack("<H", 0x20)) + element(0x0800, struct.pack("<H", 1))
     return element(0, struct.pack("<L", len(body))) + body
-
-
-def test_a_query_goes_elsewhere_with_its_data_set_but_not_without_end() -> None:
-    talk = Talk()
-    talk.say(1, 3, other_rq())
-    talk.say(1, 0, b"abc")
-    talk.say(1, 2, b"def")
-    assert [control for _, control, _ in talk.elsewhere] == [3, 0, 2]
-    assert not talk.service.busy
-    talk.say(1, 3, other_rq())
-    with pytest.raises(ProtocolFault, match="no C-STORE"):
-        talk.say(1, 0, bytes(OTHER_LIMIT_BYTES))
 
 
 @pytest.mark.parametrize(
@@ -217,6 +205,7 @@ def test_a_query_goes_elsewhere_with_its_data_set_but_not_without_end() -> None:
         [(1, 1, store_rq(MR, "1.2.3")[:20]), (3, 3, store_rq(MR, "1.2.3")[20:])],
         [(1, 1, bytes(9000)), (1, 1, bytes(9000))],
         [(1, 3, b"\0\0\0\1")],
+        [(1, 3, find_rq())],
         [(1, 3, store_rq(MR, "1.2.3")[:30])],
     ],
 )
