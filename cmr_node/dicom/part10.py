@@ -113,6 +113,11 @@ def read_meta(data: bytes | memoryview) -> FileMeta:
                 f"(0002,{element:04X}) ends at byte {offset}, past the {limit} that may be read"
             )
         values[element] = bytes(data[start:offset])
+    group_length = int.from_bytes(values.get(0, b"")[:4], "little")
+    if offset < 144 + group_length:  # a file torn between two elements must not pass for whole
+        raise UnreadableHeader(
+            f"the file meta information ends at byte {offset} of {144 + group_length}"
+        )
     text = {
         element: values.get(element, b"").decode("ascii", "replace").strip("\0 ")
         for element in (0x0002, 0x0003, 0x0010, 0x0016, 0x0100)

@@ -58,6 +58,15 @@ def test_a_claim_past_the_end_is_refused() -> None:
         read_meta(bytes(content[:3000]))
 
 
+def test_file_meta_information_that_is_cut_anywhere_is_refused() -> None:
+    ds = mr()
+    ahead = meta(ds.SOPClassUID, ds.SOPInstanceUID, "1.2.840.10008.1.2.1", "A", bytes(32))
+    for size in range(len(ahead)):
+        with pytest.raises(UnreadableHeader):
+            read_meta(ahead[:size])
+    assert read_meta(ahead).offset == len(ahead)
+
+
 @pytest.mark.parametrize("content", [b"", b"\0" * 131, b"\0" * 128 + b"DICM", b"GET / HTTP/1.1"])
 def test_what_is_no_part_10_file_is_refused(content: bytes) -> None:
     with pytest.raises(UnreadableHeader):

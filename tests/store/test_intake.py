@@ -397,6 +397,7 @@ def test_what_a_dead_process_had_kept_is_filed_by_the_next(tmp_path: Path, extra
         found = {(a.header.sop_instance_uid, a.digest): a for _, a in intake.files.arrivals(True)}
         assert found == index.rows
     gate.set()
+    dead._filer.stop(0)
 
 
 def test_a_file_torn_by_a_power_cut_is_made_anew_from_the_journal(tmp_path: Path) -> None:
@@ -406,7 +407,7 @@ def test_a_file_torn_by_a_power_cut_is_made_anew_from_the_journal(tmp_path: Path
             keep(dead, number)
         keep(dead, 3, content=1)
         wait_until(lambda: dead.lag.instances == 0)
-        for number, torn in enumerate((0, 300, 1500)):
+        for number, torn in enumerate((0, 384, 1500)):
             os.truncate(dead.files.path_of(instance_uid(number)), torn)
         aside = dead.files.aside_path_of(instance_uid(3), digest_of(instance_bytes(3, content=1)))
         content = aside.read_bytes()
