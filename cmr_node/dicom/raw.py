@@ -77,5 +77,5 @@ def is_decimal(text: str) -> bool:
 
 
 def put_texts(ds: Dataset, keyword: str, *values: str) -> None:
-    """Set an ASCII element to these values, character for character."""
-    put_raw(ds, keyword, "\\".join(values).encode("ascii"))
+    """Set an ASCII element to these values, character for character; "?" for what is not ASCII."""
+    put_raw(ds, keyword, "\\".join(values).encode("ascii", errors="replace"))

@@ -43,7 +43,7 @@ MAX_INFLATED_BYTES = 512 * MEBI
 # Scanners write what they write; a warning per odd UID or date would drown the log.
 config.settings.reading_validation_mode = config.IGNORE
 
-_PYDICOM_ERRORS = (
+READ_ERRORS = (
     ArithmeticError,
     AttributeError,
     BytesLengthException,
@@ -57,6 +57,10 @@ _PYDICOM_ERRORS = (
     ValueError,
     struct.error,
 )
+"""What pydicom raises on values that are damaged, at once or when one is first looked at.
+
+Their messages may quote a value, and so a name; only their type is passed on.
+"""
 
 
 def read(path: Path) -> FileDataset:
@@ -149,8 +153,8 @@ def _data_set(body: bytes, syntax: UID) -> Dataset:
     scan(body[:end] if end < len(body) else body, str(syntax))  # identity and size of the header
     try:
         return read_dataset(BytesIO(body), implicit, little, bytelength=end)
-    except _PYDICOM_ERRORS as error:
-        raise UnreadableHeader(f"not a data set: {type(error).__name__}: {error}") from error
+    except READ_ERRORS as error:
+        raise UnreadableHeader(f"not a data set ({type(error).__name__})") from error
 
 
 def _little_endian(ds: Dataset) -> bytes:
@@ -176,9 +180,9 @@ def _little_endian(ds: Dataset) -> bytes:
         buffer = DicomBytesIO()
         buffer.is_little_endian, buffer.is_implicit_VR = True, False
         write_dataset(buffer, ds)
-    except _PYDICOM_ERRORS as error:
+    except READ_ERRORS as error:
         raise UnreadableHeader(
-            f"a big endian data set that cannot be turned: {type(error).__name__}: {error}"
+            f"a big endian data set that cannot be turned ({type(error).__name__})"
         ) from error
     return bytes(buffer.getvalue())
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import struct
 
 from pydicom.datadict import dictionary_VR
+from pydicom.valuerep import STANDARD_VR
 
 from cmr_node.dicom.walk import MAX_NESTING
 from cmr_node.errors import BadInstance, UndecodablePixels, UnreadableHeader
@@ -19,6 +20,7 @@ UNDEFINED = 0xFFFFFFFF
 ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 PIXEL_DATA = 0x7FE00010
 LONG_LENGTH = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
+KNOWN = frozenset(vr.encode() for vr in STANDARD_VR)
 UNKNOWN = frozenset((b"??", b"--"))
 """What old writers put for a VR they did not know; 16 bit length."""
 FRAGMENTS = frozenset((b"OB", b"OW"))
@@ -112,9 +114,9 @@ def check(data: bytes | memoryview, *, implicit: bool, little_endian: bool = Tru
             position += 8
         else:
             vr = bytes(view[position + 4 : position + 6])
-            if not (vr.isalpha() and vr.isupper()) and vr not in UNKNOWN:
+            if vr not in KNOWN and vr not in UNKNOWN:
                 raise UnreadableHeader(
-                    f"VR {vr!r} of {_name(tag)} at byte {start}; allowed: two capital letters"
+                    f"VR {vr!r} of {_name(tag)} at byte {start}; allowed: those of PS3.5 6.2"
                 )
             if vr in LONG_LENGTH:
                 if position + 12 > level.end:

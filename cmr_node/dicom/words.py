@@ -15,6 +15,7 @@ from pydicom.dataset import Dataset, FileDataset
 from pydicom.encaps import generate_frames
 
 from cmr_node.dicom.decoders import decode
+from cmr_node.dicom.reading import READ_ERRORS
 from cmr_node.errors import UndecodablePixels
 
 Words = npt.NDArray[np.unsignedinteger]
@@ -192,5 +193,5 @@ def _number(ds: Dataset, keyword: str, default: int | None = None) -> int:
         if value in (None, "") and default is not None:
             return default
         return int(value)
-    except (TypeError, ValueError) as error:
+    except READ_ERRORS as error:
         raise UndecodablePixels(f"{keyword} is missing or no number") from error

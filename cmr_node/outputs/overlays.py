@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
 from pydicom.tag import Tag
 
 from cmr_node.errors import RefusedStack
@@ -59,7 +60,7 @@ def _turn(ds: Dataset, group: int, operation: Orientation, image_shape: tuple[in
     ds[group, _ROWS].value, ds[group, _COLUMNS].value = turned
     if Tag(group, _ORIGIN) in ds:
         # One-based (row, column) of the first overlay point on the image; may lie outside it.
-        row, column = (int(value) for value in ds[group, _ORIGIN].value)
+        row, column = _origin(ds, group)
         if operation.transposes:
             row, column = column, row
         if operation.reverses_rows:
@@ -69,6 +70,16 @@ def _turn(ds: Dataset, group: int, operation: Orientation, image_shape: tuple[in
         ds[group, _ORIGIN].value = [row, column]
 
 
+def _origin(ds: Dataset, group: int) -> tuple[int, int]:
+    value = ds[group, _ORIGIN].value
+    if value is None or isinstance(value, int) or len(value) != 2:
+        raise RefusedStack(f"overlay {group:04X} begins at {value}; allowed: row and column")
+    return int(value[0]), int(value[1])
+
+
 def _number(ds: Dataset, group: int, element: int) -> int:
     tag = Tag(group, element)
-    return int(ds[tag].value or 0) if tag in ds else 0
+    value = ds[tag].value if tag in ds else None
+    if isinstance(value, MultiValue | list):
+        raise RefusedStack(f"overlay {group:04X} has {len(value)} sizes; allowed: one")
+    return int(value or 0)

@@ -20,7 +20,7 @@ from pydicom.dataset import Dataset, FileDataset
 from pydicom.uid import EnhancedMRImageStorage
 
 from cmr_node.dicom.raw import raw_bytes, texts
-from cmr_node.dicom.reading import parse
+from cmr_node.dicom.reading import READ_ERRORS, parse
 from cmr_node.dicom.words import Words, stored_words
 from cmr_node.errors import GeometryNotKept, NodeError
 from cmr_node.geometry.plane import Plane
@@ -90,6 +90,10 @@ def prove(derived: bytes, source: FileDataset) -> float:
         old_planes, new_planes = _planes(source), _planes(ds)
     except NodeError as fault:
         raise GeometryNotKept(f"the derived image cannot be read back: {fault}") from fault
+    except READ_ERRORS as fault:
+        raise GeometryNotKept(
+            f"an attribute of the derived image cannot be read ({type(fault).__name__})"
+        ) from fault
     _prove_identity(ds, source)
     if not len(old_planes) == len(new_planes) == len(before) == len(after):
         raise GeometryNotKept(

@@ -35,7 +35,9 @@ from cmr_node.dicom.decoders import is_lossy
 from cmr_node.dicom.part10 import IMPLEMENTATION_VERSION_NAME
 from cmr_node.dicom.products import IMPLEMENTATION_CLASS_UID
 from cmr_node.dicom.raw import put_texts, tag_of, texts
+from cmr_node.dicom.reading import READ_ERRORS
 from cmr_node.dicom.words import layout, pixel_data, stored_words
+from cmr_node.errors import UnreadableHeader
 from cmr_node.geometry.orientation import Orientation
 from cmr_node.outputs.derivation import stamp
 from cmr_node.outputs.functional_groups import frame_planes, turn_frames
@@ -73,7 +75,16 @@ def reorient_instance(
         The image must not or cannot be turned; see ``suitability`` and ``functional_groups``.
     UndecodablePixels
         Its pixels cannot be had.
+    UnreadableHeader
+        A value that is needed is damaged.
     """
+    try:
+        return _reoriented(source, operation, producer)
+    except READ_ERRORS as error:
+        raise UnreadableHeader(f"an attribute cannot be read ({type(error).__name__})") from error
+
+
+def _reoriented(source: FileDataset, operation: Orientation, producer: Producer) -> FileDataset:
     check_suitable(source, operation)
     enhanced = is_enhanced(source)
     words = stored_words(source)
