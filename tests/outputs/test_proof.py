@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 from pydicom import dcmread
 from pydicom.dataset import FileDataset
 
@@ -52,6 +54,36 @@ def test_what_the_node_makes_is_proved(
     operation: Orientation, make: Callable[[], FileDataset]
 ) -> None:
     source = stored(make())
+    assert prove(made(source, operation), source) < 1e-9
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.tuples(*[st.floats(-1, 1)] * 6),
+    st.tuples(*[st.floats(-900, 900)] * 3),
+    st.tuples(*[st.floats(0.3, 3)] * 2),
+    st.tuples(*[st.integers(1, 40)] * 2),
+    st.integers(4, 13),
+    st.sampled_from(list(Orientation)),
+)
+def test_any_plane_is_kept_however_coarsely_its_cosines_are_written(
+    directions: tuple[float, ...],
+    position: tuple[float, ...],
+    spacing: tuple[float, ...],
+    shape: tuple[int, int],
+    decimals: int,
+    operation: Orientation,
+) -> None:
+    row, column = np.array(directions).reshape(2, 3)
+    normal = np.cross(row, column)
+    assume(np.linalg.norm(normal) > 0.05)
+    row /= np.linalg.norm(row)
+    column = np.cross(normal / np.linalg.norm(normal), row)
+    ds = mr(rows=shape[0], columns=shape[1])
+    ds.ImageOrientationPatient = [f"{v:.{decimals}f}"[:16] for v in (*row, *column)]
+    ds.ImagePositionPatient = [f"{v:.9f}" for v in position]
+    ds.PixelSpacing = [f"{v:.{decimals}f}" for v in spacing]
+    source = stored(ds)
     assert prove(made(source, operation), source) < 1e-9
 
 

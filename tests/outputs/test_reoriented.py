@@ -1,5 +1,6 @@
 import shutil
 import subprocess
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from cmr_node.dicom.raw import raw_bytes, texts
 from cmr_node.dicom.reading import parse, read
 from cmr_node.dicom.words import stored_words
 from cmr_node.geometry.orientation import Orientation
+from cmr_node.geometry.standard_view import View, implied_orientation
+from cmr_node.outputs.in_plane import plane_text
 from cmr_node.outputs.proof import prove
 from cmr_node.outputs.reoriented import encode, reorient_instance
 from cmr_node.outputs.uids import Producer
@@ -60,6 +63,29 @@ def test_the_same_work_gives_the_same_bytes(operation: Orientation) -> None:
     prove(made(used, operation), used)
     used.walk(lambda ds, element: None)  # a reader in between decodes every element
     assert made(used, operation) == first
+
+
+def test_no_clock_is_in_the_bytes() -> None:
+    out = made(stored(mr()), ROTATED)
+    now = datetime.now(UTC)
+    for day in (now, now - timedelta(days=1), now + timedelta(days=1)):  # any time zone
+        assert day.strftime("%Y%m%d").encode() not in out
+        assert day.strftime("%Y-%m-%d").encode() not in out
+
+
+@pytest.mark.parametrize("operation", Orientation)
+def test_undoing_what_the_header_implies_gives_the_standard_view(operation: Orientation) -> None:
+    ds = mr()
+    ds.ImageOrientationPatient = ["0.7071", "0.7071", "0", "0", "0", "-1"]
+    turned = derived(ds, operation)
+    implied = implied_orientation(plane_text(turned, (turned.Rows, turned.Columns)).plane, View.SAX)
+    assert implied is not None
+    assert implied.orientation == operation
+    turned.Manufacturer = "SCANNER WORKS"
+    back = derived(turned, implied.orientation.inverse)
+    again = implied_orientation(plane_text(back, (back.Rows, back.Columns)).plane, View.SAX)
+    assert again is not None
+    assert again.orientation == Orientation.IDENTITY
 
 
 @pytest.mark.parametrize("operation", Orientation)
