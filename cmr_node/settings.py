@@ -97,10 +97,11 @@ class Receive(Section):
         128 * KIBI, ge=4 * KIBI, le=MEBI, description="Largest PDU the node accepts (bytes)."
     )
     idle_timeout: Seconds = Field(
-        60, description="A silent association is aborted after this long (s)."
+        60, gt=0, description="A silent association is aborted after this long (s)."
     )
     connect_timeout: Seconds = Field(
         10,
+        gt=0,
         description="A connection that has not asked for an association is closed after this "
         "long (s).",
     )

@@ -169,12 +169,14 @@ def storescp(
 
 
 @contextmanager
-def orthanc(*, ae_title: str = "TESTPACS", **configuration: Any) -> Iterator[Orthanc]:
+def orthanc(
+    *, ae_title: str = "TESTPACS", port: int = 0, **configuration: Any
+) -> Iterator[Orthanc]:
     """Orthanc with an empty store; any sender may store; ``configuration`` goes on top."""
     need("Orthanc")
     with tempfile.TemporaryDirectory(prefix="orthanc-") as name:
         folder = Path(name)
-        port, http_port = free_port(), free_port()
+        port, http_port = port or free_port(), free_port()
         settings = {
             "Name": ae_title,
             "StorageDirectory": str(folder / "storage"),

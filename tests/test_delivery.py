@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from cmr_node.delivery import wait_after, what_next
 from cmr_node.settings import Deliver
 from cmr_node.store.ledger import DueDelivery

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from cmr_node.errors import ConfigurationError
 from cmr_node.settings import Settings, environment_names, load, sections
 

@@ -236,7 +236,7 @@ def test_a_dead_pacs_is_waited_for_and_does_not_delay_another(
 
         wait_until(lambda: states().get("pacs") == "delivered", "the living one has all", FINISH_S)
         assert states()["dead"] == "pending"
-        with orthanc(ae_title="DEAD", DicomPort=port) as revived:
+        with orthanc(ae_title="DEAD", port=port) as revived:
             wait_until(lambda: states()["dead"] == "delivered", "the dead one has all", FINISH_S)
             assert len(revived.instances()) == PLAN.slices * PLAN.phases
 
@@ -282,7 +282,7 @@ def test_a_real_study_comes_back_standard_and_its_localizer_is_left_alone(
     folder = SUNNYBROOK / "SC-HF-I-01"
     sources = [dcmread(path) for path in folder.rglob("*.dcm")]
     uid = str(sources[0].StudyInstanceUID)
-    storescu(node.port, folder)
+    storescu(node.port, folder / "sax", folder / "localizer")
     wait_until(lambda: finished(node, uid), "done", 3 * FINISH_S)
     stacks = node.studies()[uid]["stacks"]
     by_sequence = {stack["sequence"]: stack for stack in stacks}
