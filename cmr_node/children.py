@@ -1,7 +1,7 @@
 """Child processes that are started again when they die, and never outlive their parent.
 
-The promise kept here: a child that dies is started again after 1 s, then 2, 4 ... 30 s if it keeps
-dying; one that lived for a minute starts over at 1 s.  It dies with its parent (``lifeline``).
+The promise kept here: a child that dies is started again after 0.5 s, then 1, 2 ... 10 s if it
+keeps dying; one that lived for 10 s starts over at 0.5 s.  It dies with its parent (``lifeline``).
 Nothing here has a loop of its own: the parent calls ``tend`` often.
 """
 
@@ -18,9 +18,9 @@ from pathlib import Path
 
 from cmr_node import lifeline
 
-FIRST_WAIT_S = 1.0
-LONGEST_WAIT_S = 30.0
-HEALTHY_AFTER_S = 60.0
+FIRST_WAIT_S = 0.5
+LONGEST_WAIT_S = 10.0
+HEALTHY_AFTER_S = 10.0
 
 
 @dataclass(slots=True)
