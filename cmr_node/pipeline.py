@@ -20,10 +20,11 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from cmr_node.assemble.frames import frames_from
-from cmr_node.assemble.records import Assembly, Cell, FindingKind, Stack
+from cmr_node.assemble.records import Assembly, FindingKind, Stack
 from cmr_node.assemble.stack import assemble
 from cmr_node.dicom.header import Header
 from cmr_node.dicom.reading import read
@@ -157,12 +158,13 @@ class Standardiser:
     def _first_phases(self, stack: Stack) -> list[Slice]:
         """The slices of a stack at its first phase, thinned out to what is compared."""
         step = max(1, len(stack.slices) // MAX_SLICES)
+        cells = [one.cells[0] for one in stack.slices[step // 2 :: step]]
+        opened = {cell.instance.sop_instance_uid: cell.instance for cell in cells}
+        images = {uid: read(self._path(header)) for uid, header in opened.items()}
         return [
-            Slice(self._pixels(one.cells[0]), one.plane) for one in stack.slices[step // 2 :: step]
+            Slice(display_values(images[cell.instance.sop_instance_uid], cell.frame), cell.plane)
+            for cell in cells
         ]
-
-    def _pixels(self, cell: Cell) -> Any:
-        return display_values(read(self._path(cell.instance)), cell.frame)
 
     def _carry_out(self, judged: Judged, step: Callable[..., Any], name: str) -> StackRecord:
         stack, verdict = judged.stack, judged.verdict
@@ -205,7 +207,7 @@ class Standardiser:
         self.index.register([arrival])
         return str(derived.SOPInstanceUID)
 
-    def _path(self, header: Header) -> Any:
+    def _path(self, header: Header) -> Path:
         return self.files.path_of(header.sop_instance_uid)
 
     def _wanted(self, sources: Sequence[str], derived: Sequence[str]) -> dict[str, list[str]]:

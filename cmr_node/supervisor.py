@@ -111,7 +111,7 @@ class _Supervisor:
             died = child.tend()
             if died is not None:
                 logger.error(
-                    "role %s: %s; started again in %.0f s", role.name, describe(died), child.waits_s
+                    "role %s: %s; started again in %.1f s", role.name, describe(died), child.waits_s
                 )
                 if died in self._fatal:
                     logger.error("role %s: another start would not mend that", role.name)
@@ -123,7 +123,7 @@ class _Supervisor:
 
     def _say(self) -> None:
         for role, child in self._children.items():
-            state = f"process {child.pid}" if child.pid else f"starts in {child.waits_s:.0f} s"
+            state = f"process {child.pid}" if child.pid else f"starts in {child.waits_s:.1f} s"
             logger.info("role %s: %s, restarts %d", role.name, state, self._restarts[role])
 
     def _stop(self) -> bool:

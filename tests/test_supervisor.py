@@ -90,7 +90,8 @@ def test_a_killed_role_is_started_again_and_the_others_go_on(tmp_path: Path) -> 
         wait_until(lambda: listens(ports[0]), "it is back", 10)
         assert listener_of(process, "b") == other
         assert (
-            "role a: killed by SIGKILL; started again in 1 s" in (tmp_path / "log.txt").read_text()
+            "role a: killed by SIGKILL; started again in 0.5 s"
+            in (tmp_path / "log.txt").read_text()
         )
 
 
