@@ -33,7 +33,8 @@ def instance_bytes(number: object, content: int = 0, extra: int = 0) -> bytes:
     data = _TEMPLATE_BYTES.replace(_TEMPLATE.SOPInstanceUID.encode(), instance_uid(number).encode())
     data = data[:-2] + content.to_bytes(2, "little")
     if extra:  # after the pixel data: data set trailing padding
-        data += b"\xfc\xff\xfc\xffOB\0\0" + extra.to_bytes(4, "little") + bytes(extra)
+        data += b"\xfc\xff\xfc\xffOB\0\0" + extra.to_bytes(4, "little")
+        data += (hashlib.sha256(data).digest() * (extra // 32 + 1))[:extra]
     return data
 
 

@@ -400,6 +400,25 @@ def test_what_a_dead_process_had_kept_is_filed_by_the_next(tmp_path: Path, extra
     dead._filer.stop(0)
 
 
+def test_after_a_recovery_the_journal_is_empty_and_has_all_its_room(tmp_path: Path) -> None:
+    dead = open_intake(tmp_path, MemoryIndex())
+    with crashing(dead):
+        for number in range(60):
+            keep(dead, number, extra=50_000)  # all three segments, 1 MiB each, have been used
+        wait_until(lambda: dead.lag.instances == 0)
+    index = MemoryIndex()
+    gate = threading.Event()
+    with open_intake(tmp_path, index, patience_s=0.2) as intake:
+        assert index.rows
+        index.fail = lambda arrivals: wait_for(gate)
+        for number in range(100, 154):  # 54 of 57 kB are just 3 MiB: none has to wait
+            assert keep(intake, number, extra=50_000) is Kept.STORED
+        gate.set()
+    after = MemoryIndex()
+    with open_intake(tmp_path, after):
+        assert after.calls == 0
+
+
 def test_a_file_torn_by_a_power_cut_is_made_anew_from_the_journal(tmp_path: Path) -> None:
     dead = open_intake(tmp_path, MemoryIndex())
     with crashing(dead):
