@@ -16,6 +16,8 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from pydicom.dataset import FileDataset
+
 from cmr_node.dicom.reading import read
 from cmr_node.errors import NodeError
 from cmr_node.geometry.orientation import Orientation
@@ -23,7 +25,6 @@ from cmr_node.outputs.proof import prove
 from cmr_node.outputs.reoriented import encode, reorient_instance
 from cmr_node.outputs.uids import Producer
 from cmr_node.phantom.study import Plan, simulate_study
-from pydicom.dataset import FileDataset
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 PRODUCER = Producer("1", "BENCH")
