@@ -23,8 +23,10 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 
+from pydicom import dcmread
 from pydicom.dataset import FileDataset
 from pynetdicom import AE
 from pynetdicom.sop_class import MRImageStorage
@@ -162,9 +164,7 @@ def unfinished(node: Node, studies: set[str]) -> list[str]:
     )
 
 
-def kill_and_count(
-    folder: Path, kills: int, seed: int, database: str = "", log: bool = True
-) -> Outcome:
+def kill_and_count(folder: Path, kills: int, seed: int, database: str = "") -> Outcome:
     """The whole experiment."""
     began = time.monotonic()
     chance = random.Random(seed)
@@ -230,10 +230,6 @@ def _count(
 
 def read_source(part10: bytes) -> str:
     """The SOP Instance UID of the image that a derived image was made from."""
-    from io import BytesIO
-
-    from pydicom import dcmread
-
     ds = dcmread(BytesIO(part10), stop_before_pixels=True)
     return str(ds.SourceImageSequence[0].ReferencedSOPInstanceUID)
 

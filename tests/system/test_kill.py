@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.system.kill import kill_and_count
+
+pytestmark = pytest.mark.system
+
+
+def test_twelve_kills_at_random_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
+    """The short form of ``python -m tests.system.kill --kills 200``."""
+    outcome = kill_and_count(tmp_path, kills=12, seed=7)
+    assert outcome.clean, outcome
+    assert outcome.acknowledged > 0
+    assert sum(outcome.kills.values()) == 12
