@@ -65,7 +65,7 @@ class Node:
             except OSError:
                 continue
             for role in ROLES:
-                if role.encode() in words:
+                if role.encode() in words or f"{role}-slot".encode() in words:
                     found[role].append(pid)
         return found
 
