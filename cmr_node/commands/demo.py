@@ -89,8 +89,8 @@ def demo(arguments: argparse.Namespace, settings: Settings) -> int:
     with _progress(console) as progress:
         truth = _simulate(folder / "study", plan, progress)
     pacs, node = _two_nodes(folder)
-    began = time.monotonic()
     with _running(folder / "pacs", pacs, "receive"), _running(folder / "node", node, "serve"):
+        began = time.monotonic()
         with _progress(console) as progress:
             _send(folder / "study", node, plan, progress)
             sent = time.monotonic()
