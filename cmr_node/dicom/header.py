@@ -172,10 +172,11 @@ def _scan_deflated(
             raise UnreadableHeader(f"the deflated data set cannot be inflated: {error}") from error
         pending = inflater.unconsumed_tail
         ended = inflater.eof or (not pending and taken >= size_bytes)
-        if len(plain) < target and not ended and (pending or read_at is not None):
+        if len(plain) < target and not ended:
+            # Also where only the beginning is at hand: what is judged must not depend on that.
             continue
         # While the stream goes on its length is not known: any length below 4 GiB passes.
-        size = len(plain) if inflater.eof else len(plain) + (1 << 32)
+        size = len(plain) if ended else len(plain) + (1 << 32)
         walk = Walk(bytes(plain), size, EXPLICIT_LE)
         if walk.run():
             return _header(walk, transfer_syntax_uid)

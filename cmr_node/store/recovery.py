@@ -16,6 +16,8 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
+from cmr_node.dicom.header import Header
+from cmr_node.dicom.part10 import read_meta
 from cmr_node.errors import BadInstance, StoreBroken
 from cmr_node.store.arrival import Arrival
 from cmr_node.store.files import Files
@@ -81,20 +83,35 @@ def _file(files: Files, folder: OwnedFolder, entry: Entry) -> Arrival | None:
     if record is None:
         logger.warning("the last record of %s is torn; it was not acknowledged", folder.path.name)
         return None
+    spilled = None
+    if record.kind is Kind.WHOLE:
+        uid = read_meta(record.body).sop_instance_uid
+    else:
+        spilled, uid = spilled_to(folder.path, record)
+        if not spilled.exists():  # filed before, and its second name removed
+            return _stored(files, uid, record)
     try:
-        if record.kind is Kind.WHOLE:
-            pending = Pending(arrival_of(record), entry)
-        else:
-            spilled, uid = spilled_to(folder.path, record)
-            if not spilled.exists():  # filed before, and its second name removed
-                return _stored(files, uid, record)
-            pending = Pending(replace(files.read(spilled), aside=record.aside), entry, spilled)
+        arrival = arrival_of(record) if spilled is None else files.read(spilled)
     except BadInstance as fault:
-        raise StoreBroken(
-            f"journal {folder.path}, offset {entry.offset}: {fault}; "
-            "open it with the version of the node that wrote it"
-        ) from fault
-    return file_instance(files, folder, pending, prove=True)
+        # A version that took what this one does not: what was acknowledged is kept all the same,
+        # and must not stop what lies behind it.
+        logger.error("instance %s is kept, but not indexed: %s; see reindex", uid, fault)
+        file_instance(files, folder, Pending(_unread(uid, record), entry, spilled), prove=True)
+        return None
+    arrival = replace(arrival, aside=record.aside)
+    return file_instance(files, folder, Pending(arrival, entry, spilled), prove=True)
+
+
+def _unread(uid: str, record: Record) -> Arrival:
+    """What filing must know of an instance whose header cannot be read."""
+    return Arrival(
+        header=Header(uid, "", "", "", ""),
+        digest=record.digest,
+        size_bytes=0,
+        received_at=record.received_at,
+        calling_ae="",
+        aside=record.aside,
+    )
 
 
 def _stored(files: Files, uid: str, record: Record) -> Arrival | None:

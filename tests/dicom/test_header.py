@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import struct
 import time
 import warnings
@@ -371,6 +372,18 @@ def test_a_beginning_tells_the_same_or_asks_for_more(
     path.write_bytes(b"ahead" + data)
     with path.open("rb") as file:
         assert scan_file(file.fileno(), 5, syntax) == whole
+
+
+def test_a_beginning_of_a_deflated_instance_that_was_cut_is_not_taken_for_whole() -> None:
+    noise = random.Random(1).randbytes(250 * 250 * 2)
+    plain = data_set_bytes(mr(rows=250, columns=250, PixelData=noise))[:-100]
+    deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    data = deflater.compress(plain) + deflater.flush()
+    with pytest.raises(UnreadableHeader, match="124900 came"):
+        scan(data, DeflatedExplicitVRLittleEndian)
+    assert scan_beginning(data[: 64 << 10], DeflatedExplicitVRLittleEndian, len(data)) is None
+    with pytest.raises(UnreadableHeader, match="came"):
+        scan(data[:-1000], DeflatedExplicitVRLittleEndian)
 
 
 WHOLE = {str(syntax): encoded(mr(transfer_syntax=syntax, rows=2, columns=2)) for syntax in SYNTAXES}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import resource
 import shutil
@@ -16,6 +17,7 @@ import pydicom
 import pytest
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 
+from cmr_node.dicom.part10 import meta
 from cmr_node.errors import InconsistentInstance, StoreBroken, StoreFull, UnreadableHeader
 from cmr_node.store.arrival import Arrival
 from cmr_node.store.database import Database
@@ -23,7 +25,10 @@ from cmr_node.store.disk import Disk
 from cmr_node.store.durable import Flushes
 from cmr_node.store.files import Files, Kept
 from cmr_node.store.index import Index
-from cmr_node.store.intake import Intake
+from cmr_node.store.intake import Intake, now
+from cmr_node.store.journal import Journal
+from cmr_node.store.owned import OwnedFolder
+from cmr_node.store.records import Kind, head
 from tests.samples import data_set_bytes, mr
 from tests.store.keeping import (
     CLASS,
@@ -398,6 +403,27 @@ def test_what_a_dead_process_had_kept_is_filed_by_the_next(tmp_path: Path, extra
         assert found == index.rows
     gate.set()
     dead._filer.stop(0)
+
+
+def test_a_record_whose_header_cannot_be_read_is_filed_and_stops_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    files = Files(tmp_path)
+    files.prepare()
+    folder = OwnedFolder.make(files.incoming)
+    journal = Journal(folder.path, MEBI, 3)
+    bodies = [b"what another version took", instance_bytes(1)]
+    for number, body in enumerate(bodies):
+        digest = hashlib.sha256(body).digest()
+        ahead = meta(CLASS, instance_uid(number), SYNTAX, "SCANNER", digest)
+        journal.append(head(Kind.WHOLE, False, now(), ahead, digest), [ahead, body])
+    folder.release()
+    index = MemoryIndex()
+    with open_intake(tmp_path, index) as intake:
+        for number, body in enumerate(bodies):
+            assert stored_bytes(intake.files, number) == body
+    assert [uid for uid, _ in index.rows] == [instance_uid(1)]
+    assert instance_uid(0) in caplog.text
 
 
 def test_after_a_recovery_the_journal_is_empty_and_has_all_its_room(tmp_path: Path) -> None:
