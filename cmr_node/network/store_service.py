@@ -41,6 +41,7 @@ logger = logging.getLogger(__name__)
 
 SameUidPolicy = Literal["warning", "success", "refuse"]
 COMMENT_CHARACTERS = 64  # PS3.7 Annex E: Error Comment is one LO
+REASON_CHARACTERS = 500
 UID = re.compile(r"[0-9.]{1,64}")
 
 
@@ -283,14 +284,14 @@ class _Store:
         if UID.fullmatch(self.sop_instance_uid):
             values[Element.AFFECTED_SOP_INSTANCE_UID] = self.sop_instance_uid
         if comment and status is not Status.SUCCESS:
-            values[Element.ERROR_COMMENT] = comment
+            values[Element.ERROR_COMMENT] = comment[:COMMENT_CHARACTERS].strip()
         return encode_command(values)
 
     def _record(self, error: Exception) -> None:
         status = _status_of(error)
         if not isinstance(error, NodeError):
             logger.error("instance %s", self.shown_uid, exc_info=error)
-        self.fail(status, _comment(error))
+        self.fail(status, _reason(error))
 
 
 def _status_of(error: Exception) -> Status:
@@ -306,11 +307,11 @@ def _status_of(error: Exception) -> Status:
             return Status.PROCESSING_FAILURE
 
 
-def _comment(error: Exception) -> str:
-    """The reason as an Error Comment: 64 printable ASCII characters, no backslash.
+def _reason(error: Exception) -> str:
+    """The reason in printable ASCII without backslash; the log has it whole, the peer its start.
 
     Only the node's own errors speak to the peer: they hold no patient's name.
     """
     text = str(error) if isinstance(error, NodeError) else "fault in the node, see its log"
     plain = "".join(c if " " <= c <= "~" and c != "\\" else "?" for c in text)
-    return plain[:COMMENT_CHARACTERS].strip() or type(error).__name__
+    return plain[:REASON_CHARACTERS].strip() or type(error).__name__
