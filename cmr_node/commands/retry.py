@@ -21,9 +21,9 @@ def add_to(commands: Commands) -> None:
         "retry",
         retry,
         "Try again what was given up: dead letters, failed studies, isolated jobs.",
-        "  cmr-node status          shows what was given up, and why\n"
         "  cmr-node retry           all of it\n"
-        "  cmr-node retry --study 1.2.840.113619.2.1",
+        "  cmr-node retry --study 1.2.840.113619.2.1\n"
+        "  cmr-node status          shows what was given up, and why",
     )
     parser.add_argument("--study", metavar="UID", help="only this Study Instance UID")
 

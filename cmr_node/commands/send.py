@@ -54,7 +54,9 @@ def send_paths(arguments: argparse.Namespace, settings: Settings) -> int:
     clocks = settings.deliver
     if arguments.associations:
         clocks = clocks.model_copy(update={"associations": arguments.associations})
-    files = sorted(_files(arguments.paths))
+    found = sorted(_files(arguments.paths))
+    named = set(arguments.paths)
+    files = [path for path in found if path in named or _is_part10(path)]
     console = Console(highlight=False)
     tally: Counter[Meaning] = Counter()
     with _progress(console) as progress:
@@ -69,7 +71,7 @@ def send_paths(arguments: argparse.Namespace, settings: Settings) -> int:
     console.print(
         f"{tally[Meaning.DELIVERED]} of {len(files)} files taken by {peer.ae_title} in "
         f"{seconds:.1f} s ({rate:.0f} a second); {tally[Meaning.REFUSED]} refused, "
-        f"{tally[Meaning.RETRY]} not sent"
+        f"{tally[Meaning.RETRY]} not sent, {len(found) - len(files)} passed over (not DICOM)"
     )
     return 0 if tally[Meaning.DELIVERED] == len(files) else 1
 
@@ -107,6 +109,12 @@ def _files(paths: list[Path]) -> Iterator[Path]:
                 found = Path(folder, name)
                 if name != "DICOMDIR" and found.is_file():
                     yield found
+
+
+def _is_part10(path: Path) -> bool:
+    """Whether a file in a folder is a DICOM file (PS3.10 7.1); one that is named is always sent."""
+    with path.open("rb") as file:
+        return file.read(132)[128:] == b"DICM"
 
 
 def _peer(asked: str | None, settings: Settings) -> Peer:
