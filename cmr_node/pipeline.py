@@ -23,6 +23,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pydicom.dataset import FileDataset
+
 from cmr_node.assemble.frames import frames_from
 from cmr_node.assemble.records import Assembly, FindingKind, Stack
 from cmr_node.assemble.stack import assemble
@@ -156,15 +158,22 @@ class Standardiser:
         return crossing_evidence(self._first_phases(stack), theirs) if theirs else None
 
     def _first_phases(self, stack: Stack) -> list[Slice]:
-        """The slices of a stack at its first phase, thinned out to what is compared."""
+        """The slices of a stack at its first phase, thinned out to what is compared.
+
+        An image that cannot be read bears no witness; it is for ``_derive`` to refuse it.
+        """
         step = max(1, len(stack.slices) // MAX_SLICES)
-        cells = [one.cells[0] for one in stack.slices[step // 2 :: step]]
-        opened = {cell.instance.sop_instance_uid: cell.instance for cell in cells}
-        images = {uid: read(self._path(header)) for uid, header in opened.items()}
-        return [
-            Slice(display_values(images[cell.instance.sop_instance_uid], cell.frame), cell.plane)
-            for cell in cells
-        ]
+        images: dict[str, FileDataset] = {}
+        found: list[Slice] = []
+        for cell in (one.cells[0] for one in stack.slices[step // 2 :: step]):
+            uid = cell.instance.sop_instance_uid
+            try:
+                if uid not in images:
+                    images[uid] = read(self._path(cell.instance))
+                found.append(Slice(display_values(images[uid], cell.frame), cell.plane))
+            except BadInstance as error:
+                logger.warning("instance %s is not compared with crossing planes: %s", uid, error)
+        return found
 
     def _carry_out(self, judged: Judged, step: Callable[..., Any], name: str) -> StackRecord:
         stack, verdict = judged.stack, judged.verdict
