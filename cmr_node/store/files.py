@@ -165,13 +165,17 @@ class Files:
         finally:
             part.unlink()
             os.close(fd)
+        self.sync_name(sop_instance_uid, digest, kept)
+        return kept
+
+    def sync_name(self, sop_instance_uid: str, digest: str, kept: Kept) -> None:
+        """Make the name that ``place`` gave durable, and that of its folder."""
         if kept is Kept.ASIDE:
             folder = self.aside_path_of(sop_instance_uid, digest).parent
         else:
             folder = self.path_of(sop_instance_uid).parent
         sync_folder(folder)
         sync_folder(folder.parent)
-        return kept
 
     def sweep(self) -> int:
         """Remove what processes that are gone left half written; gives the number of files."""

@@ -78,6 +78,8 @@ def file_instance(
     uid, digest = arrival.header.sop_instance_uid, arrival.digest
     if pending.spilled is not None:
         kept = files.place(pending.spilled, uid, digest, arrival.aside, prove)
+        # Its other name, which the journal speaks of, goes before the file system is flushed.
+        files.sync_name(uid, digest, kept)
     else:
         part = folder.new_part()
         fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)

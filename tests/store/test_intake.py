@@ -465,6 +465,32 @@ def test_a_file_torn_by_a_power_cut_is_made_anew_from_the_journal(tmp_path: Path
         assert len(list(intake.files.walk())) == 5
 
 
+def test_a_large_instance_loses_its_first_name_only_when_the_second_is_durable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    fsync, unlink = os.fsync, Path.unlink
+    missing: list[Path] = []
+    with open_intake(tmp_path, MemoryIndex()) as intake:
+        folder = intake.files.path_of(instance_uid(1)).parent
+
+        def note(fd: int) -> None:
+            fsync(fd)
+            synced.append(Path(os.readlink(f"/proc/self/fd/{fd}")))
+
+        def remove(path: Path, missing_ok: bool = False) -> None:
+            if path.suffix == ".part":
+                missing.extend({folder, folder.parent} - set(synced))
+            unlink(path, missing_ok)
+
+        monkeypatch.setattr(os, "fsync", note)
+        monkeypatch.setattr(Path, "unlink", remove)
+        keep(intake, 1, extra=2 * MEBI)
+        wait_until(lambda: not parts(tmp_path))
+    assert folder.parent in synced
+    assert not missing
+
+
 def test_a_living_process_keeps_its_folder(tmp_path: Path) -> None:
     index = MemoryIndex()
     with open_intake(tmp_path, index) as one:
