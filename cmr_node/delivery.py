@@ -11,7 +11,9 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -198,6 +200,36 @@ def dispatch(epoch: str, ledger: Ledger, jobs: Jobs, clocks: Deliver, stop: Even
             if not error.transient:
                 raise
             logger.warning("delivery is held up: %s", error)
+
+
+@contextmanager
+def dispatching(
+    epoch: str, ledger: Ledger, jobs: Jobs, clocks: Deliver, stop: Event
+) -> Iterator[None]:
+    """``dispatch`` in a thread while the block runs.
+
+    An error that ends it sets ``stop`` and is raised at the end of the block: a role that went on
+    without it would deliver nothing more, and say nothing.
+    """
+    failed: list[Exception] = []
+
+    def run() -> None:
+        try:
+            dispatch(epoch, ledger, jobs, clocks, stop)
+        except Exception as error:  # noqa: BLE001 - raised by the thread that waits for this one
+            failed.append(error)
+        finally:
+            stop.set()
+
+    thread = threading.Thread(target=run, name="dispatch")
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+    if failed:
+        raise failed[0]
 
 
 def submit_due(epoch: str, ledger: Ledger, jobs: Jobs) -> None:

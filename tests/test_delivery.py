@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from threading import Event
+from typing import cast
 
 import pytest
 
-from cmr_node.delivery import wait_after, what_next
+from cmr_node.delivery import dispatching, wait_after, what_next
+from cmr_node.jobs.queue import Jobs
 from cmr_node.settings import Deliver
-from cmr_node.store.ledger import DueDelivery
+from cmr_node.store.ledger import DueDelivery, Ledger
 from cmr_node.store.tables import DeliveryState
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -56,3 +59,19 @@ def test_after_72_hours_it_is_a_dead_letter() -> None:
     early = late - timedelta(seconds=1)
     assert what_next(due(9), 5, 0, False, CLOCKS, early).state is DeliveryState.PENDING
     assert what_next(due(9), 5, 0, False, CLOCKS, late).state is DeliveryState.DEAD
+
+
+class _Broken:
+    """A ledger whose database answers with something nobody foresaw."""
+
+    def due_deliveries(self) -> list[DueDelivery]:
+        raise LookupError("no such table")
+
+
+def test_a_dispatcher_that_fails_ends_the_role_instead_of_leaving_it_idle() -> None:
+    stop = Event()
+    with (
+        pytest.raises(LookupError, match="no such table"),
+        dispatching("epoch", cast(Ledger, _Broken()), cast(Jobs, None), CLOCKS, stop),
+    ):
+        assert stop.wait(10)

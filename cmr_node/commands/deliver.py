@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from cmr_node.commands.arguments import Commands, add_command
 from cmr_node.commands.queue import open_jobs
 from cmr_node.commands.running import health_page, open_database, until_told
-from cmr_node.delivery import Deliverer, dispatch
+from cmr_node.delivery import Deliverer, dispatching
 from cmr_node.jobs.queue import Kind
 from cmr_node.jobs.slots import executor_name
 from cmr_node.jobs.worker import run_slot
@@ -45,21 +44,16 @@ def deliver(arguments: argparse.Namespace, settings: Settings) -> int:
     with until_told() as stop, open_database(settings) as database, open_jobs(settings) as jobs:
         ledger, epoch = Ledger(database), Index(database).epoch()
         deliverer = Deliverer(settings, ledger, Files(settings.storage.root), send_to)
-        dispatcher = threading.Thread(
-            target=dispatch, args=(epoch, ledger, jobs, clocks, stop), name="dispatch"
-        )
-        with health_page(settings, "deliver"):
-            dispatcher.start()
-            try:
-                run_slot(
-                    settings.storage.queue_url,
-                    {Kind.DELIVERY: deliverer},
-                    executor_name("deliver"),
-                    settings.work,
-                    stop,
-                    concurrency=max(LANES_AT_LEAST, len(settings.destinations)),
-                )
-            finally:
-                stop.set()
-                dispatcher.join()
+        with (
+            health_page(settings, "deliver"),
+            dispatching(epoch, ledger, jobs, clocks, stop),
+        ):
+            run_slot(
+                settings.storage.queue_url,
+                {Kind.DELIVERY: deliverer},
+                executor_name("deliver"),
+                settings.work,
+                stop,
+                concurrency=max(LANES_AT_LEAST, len(settings.destinations)),
+            )
     return 0
