@@ -11,7 +11,8 @@
 The promise kept here: the whole may be run again at any moment and its effect is once.  What is
 derived depends on the source bytes, the operation and this version of the node alone, so a
 second run writes the same bytes under the same UIDs.  A stack of which one instance cannot be
-derived is refused whole: half a turned stack would be worse than none.
+derived, or of whose series one has no place in any stack, is refused whole: a turned stack that
+lacks an image without a word would be worse than none.
 """
 
 from __future__ import annotations
@@ -26,12 +27,18 @@ from typing import Any
 from pydicom.dataset import FileDataset
 
 from cmr_node.assemble.frames import frames_from
-from cmr_node.assemble.records import Assembly, FindingKind, Stack
+from cmr_node.assemble.records import Assembly, FindingKind, Refusal, Refused, Stack
 from cmr_node.assemble.stack import assemble
 from cmr_node.dicom.header import Header
 from cmr_node.dicom.reading import read
 from cmr_node.dicom.words import display_values
-from cmr_node.errors import BadInstance, GeometryNotKept, NodeError, RefusedStack
+from cmr_node.errors import (
+    BadInstance,
+    GeometryNotKept,
+    InconsistentInstance,
+    NodeError,
+    RefusedStack,
+)
 from cmr_node.geometry.consistency import MAX_SLICES, CrossingEvidence, Slice, crossing_evidence
 from cmr_node.geometry.orientation import Orientation
 from cmr_node.geometry.standard_view import HeaderEvidence, View, implied_orientation
@@ -41,7 +48,7 @@ from cmr_node.outputs.proof import prove
 from cmr_node.outputs.reoriented import encode, reorient_instance
 from cmr_node.outputs.uids import Producer
 from cmr_node.settings import Settings
-from cmr_node.store.files import Files
+from cmr_node.store.files import Files, Kept
 from cmr_node.store.index import Index, StudyVersion
 from cmr_node.store.ledger import Ledger, StackRecord
 from cmr_node.telemetry import STACKS
@@ -50,6 +57,9 @@ logger = logging.getLogger(__name__)
 
 REFUSED = "refused"
 """In place of a decision: the stack was to be turned and cannot be."""
+
+UNPLACED = (Refusal.GEOMETRY, Refusal.FRAMES, Refusal.NO_PIXELS)
+"""Why an image that belongs to a stack, as far as can be told, lies in none."""
 
 UNTURNABLE = (
     FindingKind.TILTED_SLICES,
@@ -114,8 +124,9 @@ class Standardiser:
         uid = study.study_instance_uid
         instances = [row.header for row in self.index.arrivals(uid, up_to_number=newest)]
         assembly = assemble(instances, frames_from(lambda header: read(self._path(header))))
+        unplaced = [one for one in assembly.refused if one.reason in UNPLACED]
         records = [
-            self._carry_out(judged, step, f"stack {number}")
+            self._carry_out(judged, unplaced, step, f"stack {number}")
             for number, judged in enumerate(self._judge(assembly), start=1)
         ]
         records += _refused_instances(assembly)
@@ -175,11 +186,13 @@ class Standardiser:
                 logger.warning("instance %s is not compared with crossing planes: %s", uid, error)
         return found
 
-    def _carry_out(self, judged: Judged, step: Callable[..., Any], name: str) -> StackRecord:
+    def _carry_out(
+        self, judged: Judged, unplaced: Sequence[Refused], step: Callable[..., Any], name: str
+    ) -> StackRecord:
         stack, verdict = judged.stack, judged.verdict
         decision, reason, derived = str(verdict.decision), verdict.reason, ()
         if verdict.decision is Decision.ACT:
-            outcome = step(name, self._derive_stack, stack, verdict.operation)
+            outcome = step(name, self._derive_stack, stack, unplaced, verdict.operation)
             derived = tuple(outcome["derived"])
             if outcome["refused"]:
                 decision, reason = REFUSED, outcome["refused"]
@@ -197,14 +210,21 @@ class Standardiser:
             derived=derived,
         )
 
-    def _derive_stack(self, stack: Stack, operation: Orientation) -> dict[str, Any]:
+    def _derive_stack(
+        self, stack: Stack, unplaced: Sequence[Refused], operation: Orientation
+    ) -> dict[str, Any]:
         """Derive every instance of a stack, or none; a step, so its result is JSON."""
+        derived: list[str] = []
+        at = ""
         try:
-            _must_be_turnable(stack)
-            derived = [self._derive(header, operation) for header in stack.instances]
+            _must_be_turnable(stack, unplaced)
+            for header in stack.instances:
+                at = f"instance {header.sop_instance_uid}: "
+                derived.append(self._derive(header, operation))
         except (BadInstance, RefusedStack, GeometryNotKept) as error:
-            logger.warning("stack of series %s refused: %s", stack.series_instance_uids[0], error)
-            return {"derived": [], "refused": str(error)}
+            series = stack.series_instance_uids[0]
+            logger.warning("stack of series %s refused: %s%s", series, at, error)
+            return {"derived": [], "refused": f"{at}{error}"}
         return {"derived": derived, "refused": ""}
 
     def _derive(self, header: Header, operation: Orientation) -> str:
@@ -212,8 +232,13 @@ class Standardiser:
         derived = reorient_instance(source, operation, self.producer)
         part10 = encode(derived)
         prove(part10, source)
-        _, arrival = self.files.write_file(part10, self.now(), self.settings.receive.ae_title)
+        kept, arrival = self.files.write_file(part10, self.now(), self.settings.receive.ae_title)
         self.index.register([arrival])
+        if kept is Kept.ASIDE:  # what lies under this UID is not what was proved
+            raise InconsistentInstance(
+                f"instance {header.sop_instance_uid}: other content is stored under the UID of "
+                f"its derived instance, {derived.SOPInstanceUID}"
+            )
         return str(derived.SOPInstanceUID)
 
     def _path(self, header: Header) -> Path:
@@ -227,8 +252,12 @@ class Standardiser:
         }
 
 
-def _must_be_turnable(stack: Stack) -> None:
+def _must_be_turnable(stack: Stack, unplaced: Sequence[Refused]) -> None:
     """Raise ``RefusedStack`` where one operation for all slices cannot be vouched for."""
+    for one in unplaced:
+        if one.instance.series_instance_uid in stack.series_instance_uids:
+            uid = one.instance.sop_instance_uid
+            raise RefusedStack(f"instance {uid} of its series lies in no stack: {one.text}")
     for finding in stack.findings:
         if finding.kind in UNTURNABLE:
             raise RefusedStack(f"{finding.kind}: {finding.text}")
