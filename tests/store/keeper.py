@@ -5,6 +5,7 @@ Prints a line for each instance that was acknowledged, after it was acknowledged
 
 from __future__ import annotations
 
+import faulthandler
 import sys
 import threading
 from itertools import count
@@ -19,9 +20,11 @@ THREADS = 3
 
 def main(root: Path, first: int, step: int) -> None:
     """Keep number ``first``, ``first + step``, ..., small and large, and some twice."""
+    faulthandler.dump_traceback_later(30, exit=True)  # to stderr: where does it stand?
     database = Database.open(storage(root).index_url)
     intake = open_intake(root, Index(database))
     numbers, lock = count(first, step), threading.Lock()
+    faulthandler.cancel_dump_traceback_later()
     print("ready", flush=True)
 
     def run() -> None:

@@ -45,7 +45,7 @@ class Keeper:
             stdout=subprocess.PIPE,
             text=True,
         )
-        self._ready = threading.Event()
+        self._ready, self._began = threading.Event(), False
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
 
@@ -53,20 +53,23 @@ class Keeper:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             if line == "ready\n":
+                self._began = True
                 self._ready.set()
             elif line.endswith("\n"):  # the last line may be cut
                 number, content, kept = line.split()
                 self.acknowledged.append((int(number), int(content), kept))
+        self._ready.set()  # it ended by itself, if it had not begun
 
     def kill_after(self, seconds: float) -> None:
         """Kill -9, ``seconds`` after it was ready."""
-        assert self._ready.wait(60)
+        self._ready.wait(60)
         time.sleep(seconds)
         self._process.kill()
         self._process.wait()
         self._reader.join()
         assert self._process.stdout is not None
         self._process.stdout.close()
+        assert self._began, "the process was not ready within 60 s"
 
 
 @pytest.mark.system
