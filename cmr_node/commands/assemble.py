@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 
 from cmr_node.assemble.watcher import Watcher
 from cmr_node.commands.arguments import Commands, add_command
@@ -13,6 +14,35 @@ from cmr_node.jobs.queue import JSON, Kind, Priority
 from cmr_node.settings import Settings
 from cmr_node.store.disk import Disk, DiskState
 from cmr_node.store.index import Index
+
+logger = logging.getLogger(__name__)
+
+STATE_IN_WORDS = {
+    DiskState.OK: "%d bytes are free: new work is started again",
+    DiskState.SOFT: "%d bytes are free, less than storage.soft_free_bytes: no new work is started",
+    DiskState.HARD: "%d bytes are free, less than storage.hard_free_bytes: nothing is received",
+}
+
+
+class RoomForWork:
+    """Whether the disk has room for new work; the log is told when that changes."""
+
+    def __init__(self, disk: Disk) -> None:
+        self._disk, self._last = disk, DiskState.OK
+
+    def __call__(self) -> bool:
+        """Ask the disk.
+
+        Raises
+        ------
+        StoreBroken
+            The file system cannot be asked.
+        """
+        state = self._disk.state()
+        if state is not self._last:
+            logger.warning(STATE_IN_WORDS[state], self._disk.free_bytes())
+            self._last = state
+        return state is DiskState.OK
 
 
 def add_to(commands: Commands) -> None:
@@ -29,7 +59,7 @@ def add_to(commands: Commands) -> None:
 def assemble(arguments: argparse.Namespace, settings: Settings) -> int:
     """Watch for complete studies until SIGTERM."""
     with until_told() as stop, open_database(settings) as database, open_jobs(settings) as jobs:
-        disk, index = Disk(settings.storage), Index(database)
+        index = Index(database)
         epoch = index.epoch()
 
         def submit(study_uid: str, version: int, priority: Priority) -> None:
@@ -41,7 +71,7 @@ def assemble(arguments: argparse.Namespace, settings: Settings) -> int:
             index,
             submit,
             settings.assemble,
-            may_start_work=lambda: disk.state() is DiskState.OK,
+            may_start_work=RoomForWork(Disk(settings.storage)),
         )
         with health_page(settings, "assemble"):
             watcher.run(stop)
