@@ -17,6 +17,7 @@ from cmr_node.settings import Settings
 from cmr_node.store.database import Database
 from cmr_node.store.overview import Overview, StudyOverview
 
+COLUMNS = ("sequence", "view", "slices", "phases", "decision", "operation", "why", "odd")
 COLOURS = {"act": "green", "leave": "dim", "ask": "yellow", "refused": "red"}
 
 
@@ -101,7 +102,7 @@ def _heading(study: StudyOverview) -> str:
 
 def _stacks(study: StudyOverview) -> Table:
     table = Table(show_edge=False, pad_edge=True, box=None)
-    for column in ("sequence", "view", "slices", "phases", "decision", "operation", "why"):
+    for column in COLUMNS:
         table.add_column(column, justify="right" if column in ("slices", "phases") else "left")
     for stack in study.stacks:
         colour = COLOURS.get(stack["decision"], "white")
@@ -113,8 +114,14 @@ def _stacks(study: StudyOverview) -> Table:
             f"[{colour}]{stack['decision']}[/{colour}]",
             stack["operation"],
             escape(stack["reason"]),
+            escape(_findings(stack["evidence"])),
         )
     return table
+
+
+def _findings(evidence: dict[str, Any]) -> str:
+    """The kinds of what is odd about a stack, each once; ``--json`` has them in words."""
+    return ", ".join(dict.fromkeys(found["kind"] for found in evidence.get("findings", ())))
 
 
 def _delivery(delivery: dict[str, Any]) -> str:
