@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import logging
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,6 +18,8 @@ from cmr_node.commands.arguments import EXIT_CODES
 from cmr_node.errors import ConfigurationError, NodeError
 from cmr_node.settings import Settings, load
 from cmr_node.telemetry import set_up_logging
+
+logger = logging.getLogger(__name__)
 
 DONE, PARTLY, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
 SYSTEM_SETTINGS = Path("/etc/cmr-node/cmr-node.toml")
@@ -57,6 +60,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return PARTLY
     except KeyboardInterrupt:
         return INTERRUPTED
+    except Exception:
+        # In the log's words: those of a library's error may quote a header.
+        logger.exception("cmr-node ended by a fault")
+        return PARTLY
 
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:

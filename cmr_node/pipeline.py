@@ -236,8 +236,8 @@ class Standardiser:
         self.index.register([arrival])
         if kept is Kept.ASIDE:  # what lies under this UID is not what was proved
             raise InconsistentInstance(
-                f"instance {header.sop_instance_uid}: other content is stored under the UID of "
-                f"its derived instance, {derived.SOPInstanceUID}"
+                "other content is stored under the UID of its derived instance, "
+                f"{derived.SOPInstanceUID}"
             )
         return str(derived.SOPInstanceUID)
 

@@ -11,6 +11,7 @@ import json
 import logging
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -19,6 +20,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
+
+from cmr_node.errors import NodeError
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +89,25 @@ class DoorObserver:
         STORE_BYTES.inc(size_bytes)
 
 
-class _JsonLines(logging.Formatter):
+class _Lines(logging.Formatter):
+    """An error is its frames and its type; words only of the node's own and the system's.
+
+    Those of a library may quote a value, and so a patient.
+    """
+
+    def formatException(self, ei: object) -> str:
+        error = ei[1] if isinstance(ei, tuple) else None
+        told: list[str] = []
+        while isinstance(error, BaseException):
+            frames = "".join(traceback.format_tb(error.__traceback__))
+            words = f": {error}" if isinstance(error, NodeError | OSError) else ""
+            plain = words.replace("\r", "\\r").replace("\n", "\\n")
+            told.append(f"{frames}{type(error).__name__}{plain}")
+            error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        return "\n\nbrought about:\n\n".join(reversed(told))
+
+
+class _JsonLines(_Lines):
     """One JSON object a line."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -102,11 +123,15 @@ class _JsonLines(logging.Formatter):
         return json.dumps(event)
 
 
-class _TextLines(logging.Formatter):
+class _TextLines(_Lines):
     """Time, level, logger and message; a line break in a value cannot forge a line."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+
+    def format(self, record: logging.LogRecord) -> str:
+        record.exc_text = None  # what another handler may have made of it
+        return super().format(record)
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         return super().formatMessage(record).replace("\r", "\\r").replace("\n", "\\n")
@@ -130,6 +155,7 @@ class _Page(BaseHTTPRequestHandler):
     """GET /metrics, /livez and /readyz."""
 
     ready: Health
+    timeout = 10.0  # who connects and says nothing is let go (s)
 
     def do_GET(self) -> None:
         if self.path == "/metrics":

@@ -35,7 +35,13 @@ from sqlalchemy import (
     make_url,
     text,
 )
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+)
 
 from cmr_node.errors import ConfigurationError, StoreBroken
 
@@ -139,7 +145,7 @@ def reached(engine: Engine) -> Iterator[None]:
     """Turn the driver's errors about connections, locks and disks into ``StoreBroken``."""
     try:
         yield
-    except (OperationalError, InterfaceError) as error:
+    except (OperationalError, InterfaceError, InternalError) as error:
         name = engine.url.render_as_string(hide_password=True)
         raise StoreBroken(f"queue database {name}: {error.orig}") from error
     except DBAPIError as error:

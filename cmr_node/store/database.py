@@ -16,7 +16,15 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, InterfaceError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    InterfaceError,
+    InternalError,
+    NoSuchModuleError,
+    OperationalError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from cmr_node.errors import ConfigurationError, StoreBroken
 
@@ -117,20 +125,22 @@ class Database:
 def _reached(engine: Engine) -> Iterator[None]:
     try:
         yield
-    except (OperationalError, InterfaceError) as error:
+    except (OperationalError, InterfaceError, InternalError, PoolTimeout) as error:
+        # InternalError: the server's own state, such as read-only while another takes over.
         where = engine.url.render_as_string(hide_password=True)
-        raise StoreBroken(f"database {where}: {error.orig}") from error
+        said = error.orig if isinstance(error, DBAPIError) else "no connection is free"
+        raise StoreBroken(f"database {where}: {said}") from error
 
 
 def _server(url: URL) -> Engine:
-    return create_engine(url, pool_pre_ping=True, pool_size=4, max_overflow=4)
+    return create_engine(url, pool_pre_ping=True, pool_size=4, max_overflow=4, hide_parameters=True)
 
 
 def _sqlite(url: URL) -> Engine:
     if not url.database or url.database == ":memory:":
         raise ConfigurationError("storage.database: SQLite needs a file, not memory")
     Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url)
+    engine = create_engine(url, hide_parameters=True)  # they are what a patient's header says
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: Any) -> None:

@@ -2,13 +2,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy.exc import IntegrityError, InternalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from cmr_node.dicom.header import Header
+from cmr_node.errors import StoreBroken
 from cmr_node.store.arrival import Arrival
 from cmr_node.store.database import Database
 from cmr_node.store.index import Index, StudyVersion
@@ -133,3 +137,18 @@ def test_receivers_side_by_side_neither_lose_nor_double(index: Index) -> None:
         f"1.2.{n}" for n in range(40)
     )
     assert len(numbers(index, "1.3")) == 40
+
+
+def test_an_error_of_the_database_does_not_quote_what_was_to_be_written(index: Index) -> None:
+    with pytest.raises(IntegrityError, match="SQL parameters hidden"):
+        index.register([replace(arrival(1), digest=None)])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "fault", [InternalError("INSERT", {}, Exception("read-only")), PoolTimeout("no connection")]
+)
+def test_a_database_that_is_not_itself_is_a_broken_store_and_no_fault_of_an_instance(
+    database: Database, fault: Exception
+) -> None:
+    with pytest.raises(StoreBroken), database.writing():
+        raise fault
