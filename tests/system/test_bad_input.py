@@ -7,30 +7,37 @@ byte for byte; the stack it belongs to is refused by name, and the rest of the s
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import os
 import socket
 import struct
+import threading
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from functools import partial
 from http.client import HTTPException
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydicom.dataset import Dataset, FileDataset
-from pydicom.encaps import encapsulate
+from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import MPEG2MPML, UID, ImplicitVRLittleEndian, JPEGLSLossless
 
 from cmr_node.geometry.orientation import Orientation
 from cmr_node.geometry.standard_view import View
 from cmr_node.phantom.study import Plan, simulate_study
 from cmr_node.settings import Peer
+from cmr_node.store.disk import free_bytes
+from cmr_node.store.files import Files
+from tests.fault_scp import FaultScp, fault_scp
 from tests.peers import LOOPBACK, Orthanc, orthanc, wait_until
 from tests.raw_scu import ABORT, RawScu, fragments, p_data, pdv, store_rq
 from tests.samples import data_set_bytes
-from tests.system.following import Followed, Message, followed_node, message, send_raw
+from tests.system.following import Followed, Message, body_of, followed_node, message, send_raw
 from tests.system.node import node_settings
 
 pytestmark = pytest.mark.system
@@ -67,13 +74,14 @@ def pacs() -> Iterator[Orthanc]:
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory, pacs: Orthanc) -> Iterator[Followed]:
     folder = tmp_path_factory.mktemp("node")
-    with followed_node(folder, node_settings(folder, receiving(pacs), **CLOCKS)) as found:
+    peer = receiving("pacs", pacs)
+    with followed_node(folder, node_settings(folder, peer, **CLOCKS)) as found:
         yield found
 
 
-def receiving(pacs: Orthanc) -> Peer:
+def receiving(name: str, peer: Orthanc | FaultScp) -> Peer:
     return Peer(
-        name="pacs", ae_title=pacs.ae_title, host=LOOPBACK, port=pacs.port, receives=("derived",)
+        name=name, ae_title=peer.ae_title, host=LOOPBACK, port=peer.port, receives=("derived",)
     )
 
 
@@ -209,7 +217,11 @@ def test_http_silence_and_broken_objects_are_ended_by_name_and_kept_out(node: Fo
         with RawScu(port) as scu:
             assert scu.associate(ONE) == 2
             scu.send(half + last_words)
-    wait_until(lambda: node.said().count(f"instance {uid} from RAW broken off") == 2, "both broken")
+
+    def broken_off() -> int:
+        return node.said().count(f"instance {uid} from RAW broken off after 2000 bytes")
+
+    wait_until(lambda: broken_off() == 2, "both are dropped")
     with socket.create_connection((LOOPBACK, port)) as silent, RawScu(port) as stuck:
         assert stuck.associate(ONE) == 2
         stuck.send(half)
@@ -217,7 +229,7 @@ def test_http_silence_and_broken_objects_are_ended_by_name_and_kept_out(node: Fo
         assert silent.recv(100) == b""
         assert stuck.receive()[0] == 7  # A-ABORT
     assert "aborted: silent for" in node.said()
-    assert node.said().count(f"instance {uid} from RAW broken off") == 3
+    wait_until(lambda: broken_off() == 3, "the third is dropped")
     assert node.study(uid_of([image])) is None
     assert not node.holds(uid)
 
@@ -263,8 +275,8 @@ def compressed(ds: FileDataset, syntax: UID, frame: bytes) -> Message:
 
 def torn_jpeg_ls(ds: FileDataset) -> Message:
     ds.compress(JPEGLSLossless, generate_instance_uid=False)
-    whole = ds.PixelData
-    return compressed(ds, JPEGLSLossless, whole[16 : len(whole) // 2])
+    frame = next(generate_frames(ds.PixelData, number_of_frames=1))
+    return compressed(ds, JPEGLSLossless, frame[: len(frame) // 2])
 
 
 def nested_after_pixels(ds: FileDataset) -> Message:
@@ -274,18 +286,22 @@ def nested_after_pixels(ds: FileDataset) -> Message:
 
 
 DEFECTS: dict[str, Defect] = {
-    "no pixel data": Defect(without("PixelData"), "no pixel data"),
+    "no pixel data": Defect(without("PixelData"), "no PixelData"),
     "no cosines": Defect(without("ImageOrientationPatient"), "0 values", alone=True),
     "no position": Defect(without("ImagePositionPatient"), "0 values", alone=True),
-    "cosines not unit": Defect(with_cosines(0.5, 0, 0, 0, 1, 0), "unit", alone=True),
-    "cosines not orthogonal": Defect(with_cosines(1, 0, 0, 0.6, 0.8, 0), "orthogonal", alone=True),
+    "cosines not unit": Defect(
+        with_cosines(0.5, 0, 0, 0, 1, 0), "has length 0.5, allowed is 1", alone=True
+    ),
+    "cosines not orthogonal": Defect(
+        with_cosines(1, 0, 0, 0.6, 0.8, 0), "is 0.6, allowed is 0", alone=True
+    ),
     "private transfer syntax": Defect(
         lambda ds: message(ds, PRIVATE_SYNTAX), f"transfer syntax '{PRIVATE_SYNTAX}'"
     ),
     "no permitted decoder": Defect(
         lambda ds: compressed(ds, MPEG2MPML, bytes(200)), "transfer syntax MPEG2"
     ),
-    "torn frame": Defect(torn_jpeg_ls, "JPEG-LS"),
+    "torn frame": Defect(torn_jpeg_ls, "JPEG"),
     "nested after its pixels": Defect(nested_after_pixels, "deep"),
 }
 
@@ -318,6 +334,7 @@ def test_a_stack_with_one_bad_image_is_refused_by_name_and_nothing_is_lost(
     stacks = {stack["view"]: stack for stack in story.study["stacks"]}
     assert stacks["sax"]["decision"] == "refused"
     assert defect.reason in stacks["sax"]["reason"]
+    assert story.sent[0][2] in stacks["sax"]["reason"]
     assert stacks["2ch"]["decision"] == "leave"
     assert ("other" in stacks) == defect.alone
     if defect.alone:
@@ -335,3 +352,137 @@ def test_the_status_of_the_node_names_every_reason(node: Followed) -> None:
     for name, defect in DEFECTS.items():
         assert defect.reason.replace('"', '\\"') in answer.stdout, name
     assert "Traceback" not in node.said()
+
+
+@pytest.mark.usefixtures("goes_on")
+def test_a_study_without_one_usable_image_is_done_and_says_so(node: Followed) -> None:
+    images = study()[:TURNED]
+    sent = [without("ImageOrientationPatient")(ds) for ds in images]
+    assert set(send_raw(node.node.port, sent)) == {0}
+    found = node.finish(uid_of(images))
+    (record,) = found["stacks"]
+    assert (record["decision"], record["slices"]) == ("refused", TURNED)
+    assert f"{TURNED} instances lie in no stack: ImageOrientationPatient" in record["reason"]
+    assert all(node.stored(uid) == body for _, _, uid, body in sent)
+
+
+@pytest.mark.usefixtures("goes_on")
+def test_other_content_under_a_known_uid_is_kept_aside_and_shown(node: Followed) -> None:
+    images = study()
+    uid, first = uid_of(images), [message(ds) for ds in images]
+    assert set(send_raw(node.node.port, first)) == {0}
+    node.finish(uid)
+    for ds in images:
+        ds.SeriesDescription = "edited at the console"
+    second = [message(ds) for ds in images]
+    for _ in range(2):
+        assert set(send_raw(node.node.port, second)) == {0xB007}
+    wait_until(lambda: (node.study(uid) or {})["aside"] == len(second), "all are aside")
+    files = Files(node.node.settings.storage.root)
+    for (_, _, sop_uid, old), (_, _, _, new) in zip(first, second, strict=True):
+        assert node.stored(sop_uid) == old
+        digest = hashlib.sha256(new).hexdigest()
+        assert body_of(files.aside_path_of(sop_uid, digest)) == new
+    assert node.finish(uid)["version"] == 1
+    shown = node.node.run("status", "--study", uid).stdout
+    assert f"{len(second)} with other content kept aside" in " ".join(shown.split())
+
+
+# A PACS that does not take what it is sent
+
+
+def test_a_full_and_a_mute_pacs_get_all_in_the_end_and_do_not_delay_another(
+    pacs: Orthanc, tmp_path: Path
+) -> None:
+    mends = threading.Event()
+    takes = [(MR, [EXPLICIT])]
+    mute_ends = threading.Event()
+
+    def full(number: int, event: Any) -> int:
+        return 0 if mends.is_set() else 0xA700
+
+    def mute(number: int, event: Any) -> int:
+        if not mends.is_set():
+            mute_ends.wait(60)
+        return 0
+
+    with fault_scp(full, takes) as no_room, fault_scp(mute, takes) as no_answer:
+        peers = [
+            receiving("pacs", pacs),
+            receiving("full", no_room),
+            receiving("mute", no_answer),
+        ]
+        with followed_node(tmp_path, node_settings(tmp_path, *peers, **CLOCKS)) as node:
+            images = study()
+            uid, sent = uid_of(images), [message(ds) for ds in images]
+            before = len(pacs.instances())
+
+            def delivery(name: str) -> dict[str, Any]:
+                found = (node.study(uid) or {"deliveries": []})["deliveries"]
+                return next((one for one in found if one["destination"] == name), {"state": ""})
+
+            def failed_twice(name: str) -> bool:
+                return int(delivery(name).get("failures", 0)) >= 2
+
+            def delivered(name: str) -> bool:
+                return bool(delivery(name)["state"] == "delivered")
+
+            assert set(send_raw(node.node.port, sent)) == {0}
+            wait_until(partial(delivered, "pacs"), "the good one has all", 60)
+            assert len(pacs.instances()) == before + TURNED
+            for name, reason in (("full", "0xA700 out of resources"), ("mute", "no answer")):
+                wait_until(partial(failed_twice, name), f"{name} failed twice", 60)
+                assert delivery(name)["state"] == "pending"
+                assert reason in delivery(name)["error"]
+            said = " ".join(node.node.run("status").stdout.split())
+            assert "0xA700 out of resources" in said
+            assert "no answer" in said
+            mends.set()
+            mute_ends.set()
+            for name, scp in (("full", no_room), ("mute", no_answer)):
+                wait_until(partial(delivered, name), f"{name} has all", 60)
+                assert len({one for one, _ in scp.came}) == TURNED
+            assert all(node.stored(sop_uid) == body for _, _, sop_uid, body in sent)
+
+
+# A disk that fills
+
+
+def keep_free(folder: Path, free: int) -> None:
+    """Take space until only ``free`` bytes are left; the file has no content of its own."""
+    filler = folder / "filler"
+    filler.unlink(missing_ok=True)
+    size = free_bytes(folder) - free
+    with filler.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, size)
+
+
+def test_a_full_disk_stops_work_then_the_door_and_both_go_on_when_there_is_room(
+    pacs: Orthanc, tmp_path: Path
+) -> None:
+    room = free_bytes(tmp_path)
+    step = min(1 << 30, room // 8)
+    marks = {"soft_free_bytes": room - step, "hard_free_bytes": room - 3 * step}
+    settings = node_settings(tmp_path, receiving("pacs", pacs), storage=marks, **CLOCKS)
+    with followed_node(tmp_path, settings) as node:
+        keep_free(tmp_path, room - 2 * step)
+        wait_until(lambda: "no new work is started" in node.said(), "the node warns", 10)
+        images = study()
+        uid, sent = uid_of(images), [message(ds) for ds in images]
+        assert set(send_raw(node.node.port, sent)) == {0}
+        wait_until(lambda: node.at(uid, "queued"), "the study is complete", 30)
+
+        keep_free(tmp_path, room - 4 * step)
+        late = message(study()[0])
+        wait_until(lambda: set(send_raw(node.node.port, [late])) == {0xA700}, "the door warns", 10)
+        assert "bytes are free, less than storage.hard_free_bytes" in node.said()
+        assert node.at(uid, "queued")
+        assert not node.holds(late[2])
+
+        (tmp_path / "filler").unlink()
+        wait_until(lambda: set(send_raw(node.node.port, [late])) == {0}, "the door opens", 10)
+        node.finish(uid)
+        assert all(node.stored(sop_uid) == body for _, _, sop_uid, body in sent)
+        said = node.said()
+    assert said.count("no new work is started") == 1
+    assert said.count("new work is started again") == 1
