@@ -183,7 +183,8 @@ class Filer:
             self._waiting.append(pending)
             self._unfiled += 1
             self._unfiled_bytes += pending.arrival.size_bytes
-            self._changed.notify_all()
+            if len(self._waiting) in (1, BATCH):  # what the thread waits for, and nothing else
+                self._changed.notify_all()
 
     def stop(self, patience_s: float) -> None:
         """File what is left, for ``patience_s`` at most; the rest stays in the journal."""
