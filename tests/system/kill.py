@@ -37,7 +37,7 @@ from cmr_node.geometry.standard_view import View
 from cmr_node.phantom.study import Plan, simulate_study
 from cmr_node.settings import Peer
 from cmr_node.store.files import Files
-from tests.peers import LOOPBACK, Orthanc, orthanc, postgres, wait_until
+from tests.peers import LOOPBACK, Orthanc, listens, orthanc, postgres, wait_until
 from tests.samples import data_set_bytes
 from tests.system.node import ROLES, Node, node_settings, running_node
 
@@ -110,6 +110,9 @@ def feed(node: Node, studies: Iterator[Sequence[FileDataset]], sent: Sent) -> No
 
 
 def _send(port: int, waiting: list[FileDataset], sent: Sent) -> list[FileDataset]:
+    if not listens(port):  # killed a moment ago
+        time.sleep(0.1)
+        return waiting
     ae = AE("KILLER")
     ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = ae.connection_timeout = 10
     ae.add_requested_context(MRImageStorage, waiting[0].file_meta.TransferSyntaxUID)
