@@ -31,6 +31,7 @@ from cmr_node.dicom.products import IMPLEMENTATION_CLASS_UID
 from cmr_node.errors import PeerRefused, PeerUnreachable
 from cmr_node.network.wire import (
     COMMAND,
+    COMMAND_LIMIT_BYTES,
     LAST,
     NO_DATA_SET,
     PDU_HEADER,
@@ -51,6 +52,7 @@ APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"  # PS3.7 A.2.1
 MAX_PDU_BYTES = 64 << 10  # what a peer may send: answers only
 PIECE_BYTES = 128 << 10  # what is sent at once, where the peer takes as much
 RELEASE_S = 2.0
+COMMENT_CHARACTERS = 64  # PS3.7 Annex E: Error Comment is one LO
 WITH_DATA_SET, MEDIUM = 0x0001, 0x0000  # PS3.7 Table E.1-1
 RELEASE_PDU = PDU_HEADER.pack(Pdu.RELEASE_RQ, 4) + bytes(4)
 ABORT_PDU = PDU_HEADER.pack(Pdu.ABORT, 4) + bytes(4)  # by the service user
@@ -162,7 +164,7 @@ class Requested:
             if not size_bytes:
                 self._send(b"".join((*waiting, data_pdu(context_id, LAST, b""))))
             answer = self._answer(Field.C_STORE_RSP)
-            return answer.number(Element.STATUS), answer.text(Element.ERROR_COMMENT)
+            return answer.number(Element.STATUS), _plain(answer.text(Element.ERROR_COMMENT))
 
     def echo(self, context_id: int) -> int:
         """C-ECHO; gives the status of the answer.  Raises as ``store``."""
@@ -189,7 +191,8 @@ class Requested:
         """End in order; what was answered stands whether or not the peer agrees to the end."""
         with contextlib.suppress(PeerUnreachable), self._closing_on_failure():
             self._send(RELEASE_PDU)
-            while self._receive(time.monotonic() + RELEASE_S, "the release")[0] is Pdu.DATA:
+            deadline = time.monotonic() + RELEASE_S
+            while self._receive(deadline, "the release")[0] is Pdu.DATA:
                 pass
         self._socket.close()
 
@@ -273,6 +276,8 @@ class Requested:
                 if not pdv.control & COMMAND:
                     raise ProtocolFault("a data set instead of an answer")
                 encoded += pdv.fragment
+                if len(encoded) > COMMAND_LIMIT_BYTES:
+                    raise ProtocolFault(f"an answer of more than {COMMAND_LIMIT_BYTES} bytes")
                 if pdv.control & LAST:
                     answer = Command(bytes(encoded))
                     replied = answer.number(Element.MESSAGE_ID_BEING_RESPONDED_TO)
@@ -291,7 +296,9 @@ class Requested:
         while (taken := self._reader.take()) is None:
             left = deadline - time.monotonic()
             try:
-                self._socket.settimeout(max(left, 0.001))
+                if left <= 0:  # a peer that talks on and on ends here too
+                    raise TimeoutError
+                self._socket.settimeout(left)
                 size = self._socket.recv_into(self._reader.room())
             except TimeoutError as error:
                 raise PeerUnreachable(
@@ -305,6 +312,11 @@ class Requested:
         if taken[0] is Pdu.ABORT:
             raise PeerUnreachable(f"{self._address}: the peer aborted before {awaited}")
         return taken
+
+
+def _plain(comment: str) -> str:
+    """A peer's Error Comment as LO may be (PS3.5 6.2): it goes on to log, database and terminal."""
+    return "".join(c if " " <= c <= "~" else "?" for c in comment)[:COMMENT_CHARACTERS]
 
 
 def _cut(piece: bytes, size_bytes: int) -> Iterator[memoryview]:

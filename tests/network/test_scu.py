@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import resource
 import socket
@@ -12,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGLSLossless
 
 from cmr_node.network.access import Access
 from cmr_node.network.scp import StoreScp
 from cmr_node.network.scu import BREAKS_IN_A_ROW, Outcome, echo, send
 from cmr_node.network.status import Meaning
+from cmr_node.network.wire import COMMAND, data_pdu
 from cmr_node.settings import LOOPBACK, Deliver, Peer, Receive
 from tests.fault_scp import FaultScp, fault_scp
 from tests.memory_intake import MemoryIntake
@@ -130,6 +133,39 @@ def test_each_answer_is_told_by_its_meaning(
     assert [(outcome.meaning, outcome.status) for outcome in found] == [(meaning, status)] * 3
     assert len(scp.came) == 3
     assert f"0x{status:04X}" in found[0].comment
+
+
+def test_a_comment_of_the_peer_is_cut_to_what_one_may_be(files: list[Path]) -> None:
+    def answer(number: int, event: Any) -> Any:
+        said = Dataset()
+        said.Status = 0xA700
+        said.ErrorComment = "full\0\x1b[31m" + 80 * "x"
+        return said
+
+    with fault_scp(answer, TAKEN) as scp:
+        (found,) = send(peer(scp.port), files[:1], "SENDER", QUICK)
+    assert found.comment == "0xA700 out of resources: full??[31m" + 54 * "x"
+
+
+def test_a_peer_that_talks_without_end_instead_of_answering_is_left(
+    files: list[Path],
+) -> None:
+    """What it says is well formed: fragments of a command set, none the last."""
+    fragments = data_pdu(1, COMMAND, bytes(16_000)) * 8
+
+    def talk(number: int, event: Any) -> int:
+        link = event.assoc.dul.socket.socket
+        with contextlib.suppress(OSError):
+            while True:
+                link.sendall(fragments)
+        return 0
+
+    begun = time.monotonic()
+    with fault_scp(talk, TAKEN) as scp:
+        (found,) = send(peer(scp.port), files[:1], "SENDER", QUICK)
+    assert time.monotonic() - begun < 10
+    assert found.meaning is Meaning.RETRY
+    assert "answer of more than 16384 bytes" in found.comment
 
 
 def test_a_peer_that_never_answers_costs_one_instance_per_association(files: list[Path]) -> None:
