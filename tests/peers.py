@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -128,9 +129,13 @@ class Orthanc:
 
 @contextmanager
 def process(
-    arguments: Sequence[str], ready: Callable[[], bool], log: Path, **options: Any
+    arguments: Sequence[str],
+    ready: Callable[[], bool],
+    log: Path,
+    stop: signal.Signals = signal.SIGTERM,
+    **options: Any,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a program until the block is left; what it says goes to ``log``."""
+    """Run a program until the block is left, then ``stop`` it; what it says goes to ``log``."""
     with log.open("ab") as output:
         child = subprocess.Popen(
             [str(argument) for argument in arguments],
@@ -147,7 +152,7 @@ def process(
             raise AssertionError(f"{arguments[0]} ended with {child.returncode}: {said}")
         yield child
     finally:
-        child.terminate()
+        child.send_signal(stop)
         try:
             child.wait(STOP_S)
         except subprocess.TimeoutExpired:
@@ -214,9 +219,42 @@ def orthanc(
             yield Orthanc(port, http_port, ae_title, child.pid)
 
 
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A PostgreSQL data folder that can be served again and again."""
+
+    programs: Path
+    folder: Path
+    port: int
+    user: dict[str, Any]
+
+    @property
+    def url(self) -> str:
+        """Its SQLAlchemy URL while it is served."""
+        return f"postgresql+psycopg://cmr@{LOOPBACK}:{self.port}/postgres"
+
+    @contextmanager
+    def served(self) -> Iterator[str]:
+        """Run the server; gives the URL."""
+        arguments = [
+            *(str(self.programs / "postgres"), "-D", str(self.folder / "data")),
+            *("-p", str(self.port), "-F"),
+            *("-c", f"listen_addresses={LOOPBACK}", "-c", "unix_socket_directories="),
+        ]
+
+        def ready() -> bool:
+            probe = [str(self.programs / "pg_isready"), "-q", "-h", LOOPBACK, "-p", str(self.port)]
+            return subprocess.run(probe, check=False).returncode == 0
+
+        log = self.folder / "log.txt"
+        # SIGINT: disconnect the clients and stop, where SIGTERM would wait for them to leave
+        with process(arguments, ready, log, signal.SIGINT, cwd=self.folder, **self.user):
+            yield self.url
+
+
 @contextmanager
-def postgres() -> Iterator[str]:
-    """An empty PostgreSQL; gives its SQLAlchemy URL.
+def postgres_cluster() -> Iterator[Cluster]:
+    """An empty PostgreSQL, not served yet.
 
     It keeps nothing through a power cut (fsync off): tests kill processes, not machines.
     The server refuses to run as root and then runs as the user ``postgres``.
@@ -230,24 +268,23 @@ def postgres() -> Iterator[str]:
     try:
         if user:
             shutil.chown(folder, "postgres", "postgres")
-        data, port = folder / "data", free_port()
         subprocess.run(
-            [str(programs / "initdb"), "-D", str(data), "-U", "cmr", "-A", "trust", "-N"],
+            [
+                *(str(programs / "initdb"), "-D", str(folder / "data")),
+                *("-U", "cmr", "-A", "trust", "-N"),
+            ],
             check=True,
             capture_output=True,
             cwd=folder,
             **user,
         )
-        arguments = [
-            *(str(programs / "postgres"), "-D", str(data), "-p", str(port), "-F"),
-            *("-c", f"listen_addresses={LOOPBACK}", "-c", "unix_socket_directories="),
-        ]
-
-        def ready() -> bool:
-            probe = [str(programs / "pg_isready"), "-q", "-h", LOOPBACK, "-p", str(port)]
-            return subprocess.run(probe, check=False).returncode == 0
-
-        with process(arguments, ready, folder / "log.txt", cwd=folder, **user):
-            yield f"postgresql+psycopg://cmr@{LOOPBACK}:{port}/postgres"
+        yield Cluster(programs, folder, free_port(), user)
     finally:
         shutil.rmtree(folder)
+
+
+@contextmanager
+def postgres() -> Iterator[str]:
+    """An empty PostgreSQL, served; gives its SQLAlchemy URL.  More in ``postgres_cluster``."""
+    with postgres_cluster() as cluster, cluster.served() as url:
+        yield url
