@@ -204,9 +204,15 @@ class StoreScp:
         association.acceptor.ae_title = server.ae_title
         association.acceptor.implementation_class_uid = server.ae.implementation_class_uid
         association.acceptor.implementation_version_name = server.ae.implementation_version_name
+        stranger = not self._access.knows(address[0])  # may ask the name service: not locked
         with self._lock:
-            self._connections[association] = not self._access.knows(address[0])
-        association.start()
+            self._connections[association] = stranger
+        try:
+            association.start()
+        except RuntimeError:  # no thread to be had
+            self.gone(association)
+            connection.close()
+            raise
 
     def admit(self, association: AcceptorAssociation) -> Rejection | None:
         """Whether an association is let in: by the list, then by the number open."""

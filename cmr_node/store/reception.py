@@ -161,7 +161,11 @@ class Spill:
         self.path, self._ahead = path, file_meta
         self._offset = 0
         self._fd = self._try(lambda: os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, FILE_MODE))
-        self.write([file_meta])
+        try:
+            self.write([file_meta])
+        except StoreBroken:
+            self.discard()
+            raise
 
     def write(self, parts: list[Buffer]) -> None:
         """Add bytes."""

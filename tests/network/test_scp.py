@@ -456,6 +456,33 @@ def test_connections_without_an_association_are_limited(doors: Any) -> None:
             one.socket.close()
 
 
+def test_a_name_service_that_hangs_holds_up_no_association_that_is_open() -> None:
+    asked, gate = [], threading.Event()
+
+    def resolve(host: str) -> list[str]:
+        asked.append(host)
+        if len(asked) == 2:  # the first is asked before the connection is taken
+            gate.wait(20)
+        return []
+
+    peers = (Peer(name="far", ae_title="*", host="scanner.example", sends=True),)
+    scp = StoreScp(
+        Receive(port=0, host="127.0.0.1"), Access("CMRNODE", peers, resolve), MemoryIntake()
+    )
+    scp.start()
+    try:
+        with RawScu(scp.port):
+            wait_until(lambda: len(asked) == 2, "the name is asked for", 5)
+            counted = threading.Thread(target=lambda: scp.associations, daemon=True)
+            counted.start()
+            counted.join(2)
+            assert not counted.is_alive()
+            gate.set()
+    finally:
+        gate.set()
+        scp.stop(0.5)
+
+
 def test_stopping_lets_an_object_in_progress_end(doors: Any) -> None:
     door = doors()
     port = door.port

@@ -262,13 +262,15 @@ def test_a_large_instance_costs_little_memory(tmp_path: Path) -> None:
     assert intake.files.arrival(path, prove=True).header.attributes["PixelData"] == size
 
 
+@pytest.mark.parametrize("room", [0, 2 * MEBI])
 def test_a_large_instance_on_a_full_disk_is_a_broken_store_and_leaves_no_trace(
-    tmp_path: Path,
+    tmp_path: Path, room: int
 ) -> None:
     with open_intake(tmp_path, MemoryIndex()) as intake:
         reception = begin(intake, 1)
+        held = len(os.listdir("/proc/self/fd"))
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (2 * MEBI, hard))  # the kernel answers EFBIG
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))  # the kernel answers EFBIG
         try:
             with pytest.raises(StoreBroken):
                 reception.write(instance_bytes(1, extra=3 * MEBI))
@@ -276,6 +278,7 @@ def test_a_large_instance_on_a_full_disk_is_a_broken_store_and_leaves_no_trace(
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         reception.discard()
         assert not parts(tmp_path)
+        assert len(os.listdir("/proc/self/fd")) == held
         assert keep(intake, 1) is Kept.STORED
 
 
