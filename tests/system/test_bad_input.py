@@ -202,6 +202,25 @@ def test_what_is_no_data_set_is_refused_with_status_and_reason_and_leaves_nothin
     assert not list((root / "incoming").rglob("part-*"))
 
 
+@pytest.mark.usefixtures("goes_on")
+def test_a_torn_file_among_good_ones_is_refused_alone(node: Followed, tmp_path: Path) -> None:
+    images = study()[:TURNED]
+    paths = [tmp_path / f"{number}.dcm" for number in range(TURNED)]
+    for ds, path in zip(images, paths, strict=True):
+        ds.save_as(path, enforce_file_format=True)
+    torn = paths[1]
+    torn.write_bytes(torn.read_bytes()[:-999])
+    we_say = node.node.run("send", str(tmp_path), check=False)
+    assert we_say.returncode == 1
+    said = " ".join(we_say.stdout.split())
+    assert f"{TURNED - 1} of {TURNED} files taken by CMRNODE" in said
+    assert "1 refused" in said
+    assert "1.dcm: 0xC000 cannot understand" in said
+    found = node.finish(uid_of(images))
+    assert found["instances"] == TURNED - 1
+    assert not node.holds(str(images[1].SOPInstanceUID))
+
+
 # Bad manners
 
 
@@ -285,8 +304,15 @@ def nested_after_pixels(ds: FileDataset) -> Message:
     return sop_class, syntax, uid, body + signatures
 
 
+def too_few_pixels(ds: FileDataset) -> Message:
+    """What pydicom makes of a file that ends too soon: the length is mended, the rows are gone."""
+    ds.PixelData = ds.PixelData[:-998]
+    return message(ds)
+
+
 DEFECTS: dict[str, Defect] = {
     "no pixel data": Defect(without("PixelData"), "no PixelData"),
+    "too few pixels": Defect(too_few_pixels, "PixelData"),
     "no cosines": Defect(without("ImageOrientationPatient"), "0 values", alone=True),
     "no position": Defect(without("ImagePositionPatient"), "0 values", alone=True),
     "cosines not unit": Defect(
