@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, select
 
 from cmr_node.store.database import Database
 from cmr_node.store.tables import (
@@ -27,7 +27,10 @@ from cmr_node.store.tables import (
 
 @dataclass(frozen=True, slots=True)
 class StudyOverview:
-    """One study with its newest version, stacks and deliveries, ready for JSON."""
+    """One study with its newest version, stacks and deliveries, ready for JSON.
+
+    ``instances`` counts what was received, products of a node left out.
+    """
 
     study_instance_uid: str
     state: str
@@ -74,7 +77,11 @@ class Overview:
             study_instance_uid=uid,
             state=state,
             version=study.version,
-            instances=self._count(connection, Instance, Instance.study_instance_uid == uid),
+            instances=self._count(
+                connection,
+                Instance,
+                and_(Instance.study_instance_uid == uid, ~Instance.own_product),
+            ),
             first_received_at=study.first_received_at,
             last_received_at=study.last_received_at,
             reason=version.reason if version else "",
