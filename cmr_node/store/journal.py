@@ -10,7 +10,9 @@ gives it to the next process until ``done`` and ``recycle`` have let it go.
     3. a segment that is full waits until its records are files and in the index, then begins anew
 
 A disk that fails to flush has an unknown state: its segment is never used again (the kernel drops
-what it could not write, and a second flush would succeed without it).  Writers wait while every
+what it could not write, and a second flush would succeed without it).  If it is the file system
+that cannot be flushed, any file made so far may be lost, and no segment in use is let go before
+the next process has replayed it.  Writers wait while every
 segment holds records that are not filed: the journal cannot grow without bound.
 """
 
@@ -122,7 +124,7 @@ class Journal:
         Raises
         ------
         OSError
-            The disk answered with an error; the segments are kept as they are.
+            The disk answered with an error; what was written so far stays for a replay.
         """
         with self._changed:
             ready = [segment for segment in self._full if not segment.unfiled]
@@ -200,12 +202,20 @@ class Journal:
             self._current = None
         if segment in self._full:
             self._full.remove(segment)
-        self._segments.remove(segment)
-        self._broken.append(segment)
+        if segment in self._segments:
+            self._segments.remove(segment)
+            self._broken.append(segment)
 
     def _let_go(self, segments: list[Segment]) -> None:
         """The files made from these segments become durable; then the segments are free."""
-        self._flushes.file_system(self._flusher)
+        try:
+            self._flushes.file_system(self._flusher)
+        except OSError:
+            with self._changed:
+                for segment in [segment for segment in self._segments if segment.order]:
+                    self._retire(segment)
+                self._changed.notify_all()
+            raise
         with self._changed:
             for segment in segments:
                 segment.forget()

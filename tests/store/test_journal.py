@@ -193,6 +193,27 @@ def test_a_flush_that_fails_fails_every_writer_it_was_for_and_the_segment_is_not
     assert outcomes[-1] == "durable"
 
 
+def test_what_a_failed_flush_of_the_files_may_have_lost_stays_in_the_journal(
+    tmp_path: Path,
+) -> None:
+    failed: list[int] = []
+
+    def flush_all(fd: int) -> None:
+        if not failed:  # the kernel tells of an error once
+            failed.append(fd)
+            raise OSError(errno.EIO, "Input/output error")
+
+    journal = Journal(tmp_path, SIZE, 3, flushes=Flushes(file_system=flush_all))
+    written = [b"%d" % number for number in range(15)]  # in two segments
+    journal.done([journal.append(head, [bytes(20_000)]) for head in written])
+    with pytest.raises(OSError, match="Input/output"):
+        journal.recycle()
+    journal.recycle()
+    journal.done([journal.append(b"later", [bytes(100)])])
+    journal.close()
+    assert [head for head, _ in left(tmp_path)] == written
+
+
 def test_segments_that_were_not_finished_or_have_another_size_are_made_anew(
     tmp_path: Path,
 ) -> None:
