@@ -7,6 +7,7 @@ Nothing here has a loop of its own: the parent calls ``tend`` often.
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -17,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cmr_node import lifeline
+
+logger = logging.getLogger(__name__)
 
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 10.0
@@ -77,7 +80,13 @@ class Child:
 
     def _start(self) -> None:
         tied = [sys.executable, "-I", "-S", str(Path(lifeline.__file__)), str(os.getpid())]
-        self._process = subprocess.Popen([*tied, *self._arguments], stdin=subprocess.DEVNULL)
+        try:
+            self._process = subprocess.Popen([*tied, *self._arguments], stdin=subprocess.DEVNULL)
+        except OSError as error:  # no memory or no process to be had: the others must go on
+            self._due = self._clock() + self._backoff.died(0.0)
+            logger.error(
+                "%s cannot be started, again in %.1f s: %s", self.name, self.waits_s, error
+            )
         self._started = self._clock()
 
     def tell(self, number: signal.Signals) -> None:

@@ -104,3 +104,10 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def test_a_child_for_which_there_is_no_process_is_tried_again_later() -> None:
+    child = Child("large", ["true", "x" * (1 << 20)])  # the kernel answers E2BIG
+    assert child.tend() is None
+    assert child.pid is None
+    assert child.waits_s > 0
