@@ -8,16 +8,15 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
-from rich.table import Table
+from rich.padding import Padding
 
 from cmr_node.commands.arguments import Commands, add_command
 from cmr_node.settings import Settings
 from cmr_node.store.database import Database
 from cmr_node.store.overview import Overview, StudyOverview
 
-COLUMNS = ("sequence", "view", "slices", "phases", "decision", "operation", "why", "odd")
 COLOURS = {"act": "green", "leave": "dim", "ask": "yellow", "refused": "red"}
 
 
@@ -78,8 +77,9 @@ def _show(studies: list[StudyOverview], totals: dict[str, int], dead: int) -> No
         console.print(_heading(study))
         if study.error:
             console.print(f"  [red]{escape(study.error)}[/red]")
-        if study.stacks:
-            console.print(_stacks(study))
+        for stack in study.stacks:
+            for line in _stack(stack):
+                console.print(line)
         for delivery in study.deliveries:
             console.print("  " + _delivery(delivery))
     console.print(
@@ -100,23 +100,18 @@ def _heading(study: StudyOverview) -> str:
     return text
 
 
-def _stacks(study: StudyOverview) -> Table:
-    table = Table(show_edge=False, pad_edge=True, box=None)
-    for column in COLUMNS:
-        table.add_column(column, justify="right" if column in ("slices", "phases") else "left")
-    for stack in study.stacks:
-        colour = COLOURS.get(stack["decision"], "white")
-        table.add_row(
-            escape(stack["sequence"]),
-            escape(stack["view"]),
-            str(stack["slices"]),
-            str(stack["phases"]),
-            f"[{colour}]{stack['decision']}[/{colour}]",
-            stack["operation"],
-            escape(stack["reason"]),
-            escape(_findings(stack["evidence"])),
-        )
-    return table
+def _stack(stack: dict[str, Any]) -> list[RenderableType]:
+    """What a stack is and what was decided; below it, indented, why and what is odd."""
+    colour = COLOURS.get(stack["decision"], "white")
+    done = "" if stack["operation"] == "identity" else f" {stack['operation']}"
+    heading = (
+        f"  [{colour}]{stack['decision']}{done}[/{colour}]  {escape(stack['sequence'])}, view "
+        f"{escape(stack['view'])}, {stack['slices']} slices, {stack['phases']} phases"
+    )
+    lines: list[RenderableType] = [heading, Padding(escape(stack["reason"]), (0, 0, 0, 6))]
+    if odd := _findings(stack["evidence"]):
+        lines.append(Padding(f"[yellow]odd:[/yellow] {escape(odd)}", (0, 0, 0, 6)))
+    return lines
 
 
 def _findings(evidence: dict[str, Any]) -> str:
