@@ -25,7 +25,7 @@ from cmr_node.jobs.keys import delivery_key
 from cmr_node.jobs.queue import Jobs, Kind
 from cmr_node.jobs.worker import JobContext
 from cmr_node.network.scu import Outcome
-from cmr_node.network.status import Meaning
+from cmr_node.network.status import Meaning, describe
 from cmr_node.settings import Deliver, Peer, Settings
 from cmr_node.store.files import Files
 from cmr_node.store.index import StudyVersion
@@ -126,7 +126,7 @@ class Deliverer:
             self.files.path_of(item): item for item in self.ledger.pending_items(uid, peer.name)
         }
         batch: list[ItemOutcome] = []
-        delivered, error = 0, ""
+        delivered, error, said = 0, "", ""
         try:
             for outcome in self.send(peer, list(paths)):
                 SENT.labels(peer.name, outcome.meaning.value).inc()
@@ -135,10 +135,12 @@ class Deliverer:
                     delivered += 1
                 else:
                     error = outcome.comment
+                    # The peer's own words may name the patient: they are for ``status`` only.
+                    said = error if outcome.status is None else describe(outcome.status)
                 if len(batch) >= RECORDED_AT_ONCE:
                     self._record(peer, batch)
         except NodeError as broken:
-            error = str(broken)
+            error = said = str(broken)
         finally:
             self._record(peer, batch)
         pending = len(self.ledger.pending_items(uid, peer.name))
@@ -149,7 +151,7 @@ class Deliverer:
         logger.log(
             logging.INFO if follows.state is DeliveryState.DELIVERED else logging.WARNING,
             "study %s to %s, attempt %d: %d delivered, %d pending, %d refused: %s %s",
-            *(uid, peer.name, due.attempt, delivered, pending, len(refused), follows.state, error),
+            *(uid, peer.name, due.attempt, delivered, pending, len(refused), follows.state, said),
         )
         self.ledger.close_attempt(
             due,

@@ -1,16 +1,26 @@
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from threading import Event
 from typing import cast
 
 import pytest
 
-from cmr_node.delivery import dispatching, wait_after, what_next
-from cmr_node.jobs.queue import Jobs
-from cmr_node.settings import Deliver
+from cmr_node.delivery import Deliverer, dispatching, wait_after, what_next
+from cmr_node.jobs.queue import Jobs, Kind
+from cmr_node.jobs.worker import JobContext
+from cmr_node.network.scu import Outcome
+from cmr_node.network.status import Meaning
+from cmr_node.settings import Deliver, Peer, Settings, Storage
+from cmr_node.store.database import Database
+from cmr_node.store.files import Files
+from cmr_node.store.index import Index, StudyVersion
 from cmr_node.store.ledger import DueDelivery, Ledger
+from cmr_node.store.overview import Overview
 from cmr_node.store.tables import DeliveryState
+from tests.samples import mr, part10_bytes
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 CLOCKS = Deliver()
@@ -75,3 +85,34 @@ def test_a_dispatcher_that_fails_ends_the_role_instead_of_leaving_it_idle() -> N
         dispatching("epoch", cast(Ledger, _Broken()), cast(Jobs, None), CLOCKS, stop),
     ):
         assert stop.wait(10)
+
+
+def test_what_a_peer_says_of_an_instance_is_shown_and_not_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    database = Database.open(f"sqlite:///{tmp_path / 'index.sqlite'}")
+    index, ledger, files = Index(database), Ledger(database), Files(tmp_path)
+    files.prepare()
+    ds = mr()
+    index.register([files.write_file(part10_bytes(ds), NOON)[1]])
+    study, uid = str(ds.StudyInstanceUID), str(ds.SOPInstanceUID)
+    version = index.complete(study, "proven", NOON, index.arrivals(study)[-1].number)
+    ledger.finish(StudyVersion(study, version), [], {"pacs": [uid]}, NOON)
+
+    def send(peer: Peer, paths: Sequence[Path]) -> Iterator[Outcome]:
+        for path in paths:
+            yield Outcome(path, uid, Meaning.REFUSED, 0xC001, "0xC001: of DOE^JOHN there is one")
+
+    pacs = Peer(name="pacs", ae_title="PACS", host="127.0.0.1", receives=("derived",))
+    settings = Settings(storage=Storage(root=tmp_path), peer=(pacs,))
+    deliverer = Deliverer(settings, ledger, files, send, lambda: NOON)
+    with caplog.at_level("INFO"):
+        deliverer(
+            JobContext("key", Kind.DELIVERY, 1, 0),
+            {"study": study, "destination": "pacs", "attempt": 1},
+        )
+    (found,) = Overview(database).studies()
+    assert "DOE^JOHN" in found.deliveries[0]["error"]
+    assert "0xC001 cannot understand" in caplog.text
+    assert "DOE" not in caplog.text
+    database.close()
