@@ -56,6 +56,7 @@ logger = logging.getLogger(__name__)
 READY, CLOSING = "Sta6", "Sta13"  # PS3.8 9.2: data transfer; awaiting the end of the connection
 INVALID_PDU, CLOSED, TIMER_EXPIRED = "Evt19", "Evt17", "Evt18"  # PS3.8 Table 9-10
 LENGTH_SLACK_BYTES = 64  # some senders leave the headers out of what they count
+ECHOES_WAITING = 16  # what is queued for the association thread, at most
 LONG_S = 3600.0
 
 
@@ -218,6 +219,9 @@ class AcceptorUpperLayer(DULServiceProvider):
             self.event_queue.put(CLOSED)
 
     def _to_pynetdicom(self, context_id: int, command: bytes) -> None:
+        waiting = self.event_queue.qsize() + self._association.dimse.msg_queue.qsize()
+        if waiting >= ECHOES_WAITING:  # one at a time is what was negotiated
+            raise ProtocolFault(f"another C-ECHO-RQ before the answers to {waiting}")
         pdu = data_pdu(context_id, COMMAND | LAST, command)
         self._hand_over(Pdu.DATA, pdu[PDU_HEADER.size :])
 

@@ -354,6 +354,21 @@ def test_what_breaks_the_protocol_is_aborted_and_harms_nobody_else(doors: Any, j
     wait_until(lambda: door.scp.associations == 0, "all associations end", 5)
 
 
+def test_a_flood_of_echoes_is_aborted_instead_of_queued(doors: Any) -> None:
+    door = doors()
+    with RawScu(door.port) as scu:
+        assert scu.associate([("1.2.840.10008.1.1", [IMPLICIT])]) == 2
+        scu.send(p_data(*(pdv(1, 3, echo_rq(n)) for n in range(1, 500))))
+        kinds = []
+        while kinds[-1:] not in ([0], [7]):
+            kinds.append(scu.receive()[0])
+    assert kinds[-1] == 7
+    assert len(kinds) < 50
+    with RawScu(door.port) as scu:
+        assert scu.associate(ONE) == 2
+        assert scu.store(1, MR, "1.2.3", b"data") == 0
+
+
 def other_rq(field: int) -> bytes:
     """A command set of another message, without a data set."""
     body = b"".join(
