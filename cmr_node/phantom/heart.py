@@ -151,7 +151,8 @@ class Heart:
         q0 = 7 - 9 * np.clip(v, 0, 1)
         # Flatter towards the diaphragm, rounder in front: a blunt triangle rather than an ellipse.
         lean = (q - q0) / ay
-        f = np.hypot((p - p0) / (ax * (1 - 0.16 * lean)), lean)
+        narrowing = 1 - np.float32(0.16) * np.clip(lean, -3, 3)  # clipped far outside, never 0
+        f = np.hypot((p - p0) / (ax * narrowing), lean)
         out = (f - 1) * np.minimum(ax, ay)
         ripple = self._ripple(p, q, u)
         within = (v > 0) & (v < 1.02) & ~left
