@@ -16,7 +16,8 @@ from cmr_node.geometry.plane import Plane
 from cmr_node.geometry.standard_view import View, implied_orientation
 from cmr_node.phantom.anatomy import Patient
 from cmr_node.phantom.enhanced import multi_frame
-from cmr_node.phantom.render import Cine
+from cmr_node.phantom.planes import view_planes
+from cmr_node.phantom.render import Cine, render_cine
 from cmr_node.phantom.study import Plan, simulate_study, truth, write_study
 from cmr_node.phantom.tissues import SPINS, Tissue, bssfp
 
@@ -325,3 +326,20 @@ def test_dciodvfy_finds_no_error(tmp_path, changes):
         sop_class = "EnhancedMRImage" if changes.get("multi_frame") else "MRImage"
         assert sop_class in (done.stderr + done.stdout).split()
         assert "Error" not in done.stderr + done.stdout
+
+
+def test_a_slice_far_below_the_right_ventricle_divides_by_nothing() -> None:
+    """Seed 2 has a pixel where its outline once divided by zero; a warning is an error here."""
+    plan = Plan(seed=2, views=(View.SAX,), slices=10, phases=25, rows=208, columns=256)
+    planes = view_planes(
+        Patient.draw(2).heart,
+        View.SAX,
+        shape=(208, 256),
+        pixel_spacing=1.4,
+        slices=10,
+        gap=plan.gap,
+        rng=np.random.default_rng([2, 0, list(View).index(View.SAX)]),
+    )
+    noise = np.random.default_rng([2, 1, 8])
+    images = render_cine(Patient.draw(2), planes[8], plan.phases, plan.protocol, noise)
+    assert images.shape == (25, 208, 256)
