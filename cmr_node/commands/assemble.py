@@ -8,7 +8,7 @@ import logging
 from cmr_node.assemble.watcher import Watcher
 from cmr_node.commands.arguments import Commands, add_command
 from cmr_node.commands.queue import open_jobs
-from cmr_node.commands.running import health_page, open_database, until_told
+from cmr_node.commands.running import health_page, only_one, open_database, until_told
 from cmr_node.jobs.keys import study_key
 from cmr_node.jobs.queue import JSON, Kind, Priority
 from cmr_node.settings import Settings
@@ -73,6 +73,6 @@ def assemble(arguments: argparse.Namespace, settings: Settings) -> int:
             settings.assemble,
             may_start_work=RoomForWork(Disk(settings.storage)),
         )
-        with health_page(settings, "assemble"):
+        with only_one(settings, "assemble"), health_page(settings, "assemble"):
             watcher.run(stop)
     return 0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cmr_node.commands.arguments import Commands, add_command
 from cmr_node.commands.queue import open_jobs
-from cmr_node.commands.running import health_page, open_database, until_told
+from cmr_node.commands.running import health_page, only_one, open_database, until_told
 from cmr_node.delivery import Deliverer, dispatching
 from cmr_node.jobs.queue import Kind
 from cmr_node.jobs.slots import executor_name
@@ -45,6 +45,7 @@ def deliver(arguments: argparse.Namespace, settings: Settings) -> int:
         ledger, epoch = Ledger(database), Index(database).epoch()
         deliverer = Deliverer(settings, ledger, Files(settings.storage.root), send_to)
         with (
+            only_one(settings, "deliver"),
             health_page(settings, "deliver"),
             dispatching(epoch, ledger, jobs, clocks, stop),
         ):

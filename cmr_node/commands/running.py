@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import fcntl
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Iterator
 from types import FrameType
 
+from cmr_node.errors import ConfigurationError
 from cmr_node.settings import Settings
 from cmr_node.store.database import Database
 from cmr_node.telemetry import Health, page
@@ -51,6 +54,28 @@ def open_database(settings: Settings) -> Iterator[Database]:
         yield database
     finally:
         database.close()
+
+
+@contextlib.contextmanager
+def only_one(settings: Settings, role: str) -> Iterator[None]:
+    """Be the only process of a role on this host; a second one must not take over its name.
+
+    Raises
+    ------
+    ConfigurationError
+        Another process has this role here.
+    """
+    settings.storage.root.mkdir(parents=True, exist_ok=True)
+    path = settings.storage.root / f"{role}-{socket.gethostname()}.lock"
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ConfigurationError(
+                f"cmr-node {role} runs on this host already ({path} is locked); one is allowed, "
+                "by itself or under cmr-node serve"
+            ) from error
+        yield
 
 
 def well() -> str:

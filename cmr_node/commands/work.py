@@ -11,6 +11,7 @@ from cmr_node.commands.running import (
     UNUSABLE,
     command_line,
     health_page,
+    only_one,
     open_database,
     until_told,
 )
@@ -43,6 +44,7 @@ def work(arguments: argparse.Namespace, settings: Settings) -> int:
         for number in range(slots)
     }
     with (
+        only_one(settings, "work"),
         until_told() as stop,
         open_database(settings) as database,
         open_jobs(settings) as jobs,
