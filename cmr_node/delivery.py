@@ -27,9 +27,10 @@ from cmr_node.jobs.worker import JobContext
 from cmr_node.network.scu import Outcome
 from cmr_node.network.status import Meaning, describe
 from cmr_node.settings import Deliver, Peer, Settings
+from cmr_node.store.deliveries import Deliveries, DueDelivery, ItemOutcome
 from cmr_node.store.files import Files
 from cmr_node.store.index import StudyVersion
-from cmr_node.store.ledger import DueDelivery, ItemOutcome, Ledger
+from cmr_node.store.ledger import Ledger
 from cmr_node.store.tables import DeliveryState, ItemState
 from cmr_node.telemetry import SENT
 
@@ -95,20 +96,20 @@ class Deliverer:
     def __init__(
         self,
         settings: Settings,
-        ledger: Ledger,
+        deliveries: Deliveries,
         files: Files,
         send: Send,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.settings = settings
-        self.ledger = ledger
+        self.deliveries = deliveries
         self.files = files
         self.send = send
         self.now = now
 
     def __call__(self, context: JobContext, payload: dict[str, Any]) -> None:
         """Handle a delivery job: ``{"study": UID, "destination": name, "attempt": number}``."""
-        due = self.ledger.attempt(payload["study"], payload["destination"], payload["attempt"])
+        due = self.deliveries.attempt(payload["study"], payload["destination"], payload["attempt"])
         if due is None:
             logger.info("job %s: another attempt took its place", context.key)
             return
@@ -123,7 +124,7 @@ class Deliverer:
     def _attempt(self, due: DueDelivery, peer: Peer) -> None:
         uid = due.study_instance_uid
         paths = {
-            self.files.path_of(item): item for item in self.ledger.pending_items(uid, peer.name)
+            self.files.path_of(item): item for item in self.deliveries.pending_items(uid, peer.name)
         }
         batch: list[ItemOutcome] = []
         delivered, error, said = 0, "", ""
@@ -143,8 +144,8 @@ class Deliverer:
             error = said = str(broken)
         finally:
             self._record(peer, batch)
-        pending = len(self.ledger.pending_items(uid, peer.name))
-        refused = self.ledger.refused_items(uid, peer.name)
+        pending = len(self.deliveries.pending_items(uid, peer.name))
+        refused = self.deliveries.refused_items(uid, peer.name)
         follows = what_next(
             due, pending, len(refused), bool(delivered), self.settings.deliver, self.now()
         )
@@ -153,7 +154,7 @@ class Deliverer:
             "study %s to %s, attempt %d: %d delivered, %d pending, %d refused: %s %s",
             *(uid, peer.name, due.attempt, delivered, pending, len(refused), follows.state, said),
         )
-        self.ledger.close_attempt(
+        self.deliveries.close_attempt(
             due,
             follows.state,
             failures=follows.failures,
@@ -164,12 +165,12 @@ class Deliverer:
     def _record(self, peer: Peer, batch: list[ItemOutcome]) -> None:
         if batch:
             attempts = self.settings.deliver.permanent_attempts
-            self.ledger.record_outcomes(peer.name, batch, attempts)
+            self.deliveries.record_outcomes(peer.name, batch, attempts)
             batch.clear()
 
     def _close(self, due: DueDelivery, error: str) -> None:
         logger.error("study %s to %s: %s", due.study_instance_uid, due.destination, error)
-        self.ledger.close_attempt(
+        self.deliveries.close_attempt(
             due,
             DeliveryState.DEAD,
             failures=due.failures,
@@ -188,15 +189,17 @@ def _item(sop_instance_uid: str, outcome: Outcome) -> ItemOutcome:
     )
 
 
-def dispatch(epoch: str, ledger: Ledger, jobs: Jobs, clocks: Deliver, stop: Event) -> None:
+def dispatch(
+    epoch: str, deliveries: Deliveries, ledger: Ledger, jobs: Jobs, clocks: Deliver, stop: Event
+) -> None:
     """Submit a job for each attempt that is due and note what the queue gave up, until told."""
     looked = 0.0
     while not stop.wait(DISPATCH_EVERY_S):
         try:
-            submit_due(epoch, ledger, jobs)
+            submit_due(epoch, deliveries, jobs)
             looked += DISPATCH_EVERY_S
             if looked >= GIVEN_UP_EVERY_S:
-                note_given_up(ledger, jobs, clocks, datetime.now(UTC))
+                note_given_up(deliveries, ledger, jobs, clocks, datetime.now(UTC))
                 looked = 0.0
         except NodeError as error:
             if not error.transient:
@@ -206,7 +209,7 @@ def dispatch(epoch: str, ledger: Ledger, jobs: Jobs, clocks: Deliver, stop: Even
 
 @contextmanager
 def dispatching(
-    epoch: str, ledger: Ledger, jobs: Jobs, clocks: Deliver, stop: Event
+    epoch: str, deliveries: Deliveries, ledger: Ledger, jobs: Jobs, clocks: Deliver, stop: Event
 ) -> Iterator[None]:
     """``dispatch`` in a thread while the block runs.
 
@@ -217,7 +220,7 @@ def dispatching(
 
     def run() -> None:
         try:
-            dispatch(epoch, ledger, jobs, clocks, stop)
+            dispatch(epoch, deliveries, ledger, jobs, clocks, stop)
         except Exception as error:  # noqa: BLE001 - raised by the thread that waits for this one
             failed.append(error)
         finally:
@@ -234,9 +237,9 @@ def dispatching(
         raise failed[0]
 
 
-def submit_due(epoch: str, ledger: Ledger, jobs: Jobs) -> None:
+def submit_due(epoch: str, deliveries: Deliveries, jobs: Jobs) -> None:
     """Enter a job for each attempt that has none; entering one twice changes nothing."""
-    for due in ledger.due_deliveries():
+    for due in deliveries.due():
         jobs.submit(
             Kind.DELIVERY,
             delivery_key(epoch, due.study_instance_uid, due.destination, due.attempt),
@@ -248,10 +251,12 @@ def submit_due(epoch: str, ledger: Ledger, jobs: Jobs) -> None:
             not_before=due.next_attempt_at,
             lane=due.destination,
         )
-        ledger.mark_delivery_submitted(due)
+        deliveries.mark_submitted(due)
 
 
-def note_given_up(ledger: Ledger, jobs: Jobs, clocks: Deliver, now: datetime) -> None:
+def note_given_up(
+    deliveries: Deliveries, ledger: Ledger, jobs: Jobs, clocks: Deliver, now: datetime
+) -> None:
     """Carry over what the queue failed or isolated without the handler being able to say so."""
     for job in jobs.failed():
         payload = json.loads(job.payload)
@@ -259,10 +264,10 @@ def note_given_up(ledger: Ledger, jobs: Jobs, clocks: Deliver, now: datetime) ->
             study = StudyVersion(payload["study"], payload["version"])
             ledger.fail_if_queued(study, job.reason, now)
             continue
-        due = ledger.attempt(payload["study"], payload["destination"], payload["attempt"])
+        due = deliveries.attempt(payload["study"], payload["destination"], payload["attempt"])
         if due is not None:
             follows = what_next(due, 1, 0, False, clocks, now)
-            ledger.close_attempt(
+            deliveries.close_attempt(
                 due,
                 follows.state,
                 failures=follows.failures,

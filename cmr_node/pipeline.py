@@ -42,7 +42,7 @@ from cmr_node.errors import (
 from cmr_node.geometry.consistency import MAX_SLICES, CrossingEvidence, Slice, crossing_evidence
 from cmr_node.geometry.orientation import Orientation
 from cmr_node.geometry.standard_view import HeaderEvidence, View, implied_orientation
-from cmr_node.inference.decide import Decision, Verdict, decide
+from cmr_node.inference.decide import Decision, Verdict, decide, has_standard
 from cmr_node.jobs.worker import JobContext
 from cmr_node.outputs.proof import prove
 from cmr_node.outputs.reoriented import encode, reorient_instance
@@ -142,16 +142,14 @@ class Standardiser:
         )
 
     def _judge(self, assembly: Assembly) -> Iterable[Judged]:
+        policy = self.settings.standardise
         for stack in assembly.stacks:
             header = implied_orientation(stack.plane, stack.view)
-            crossing = self._crossing(stack, assembly.stacks) if header else None
-            verdict = decide(
-                stack.view,
-                header,
-                self.settings.standardise,
-                crossing,
-                view_certain=stack.recognised.certain,
-            )
+            crossing = None
+            if has_standard(stack.view, policy):
+                crossing = self._crossing(stack, assembly.stacks)
+            certain = stack.recognised.certain
+            verdict = decide(stack.view, header, policy, crossing, view_certain=certain)
             yield Judged(stack, header, crossing, verdict)
 
     def _crossing(self, stack: Stack, others: Sequence[Stack]) -> CrossingEvidence | None:

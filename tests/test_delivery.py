@@ -15,9 +15,10 @@ from cmr_node.network.scu import Outcome
 from cmr_node.network.status import Meaning
 from cmr_node.settings import Deliver, Peer, Settings, Storage
 from cmr_node.store.database import Database
+from cmr_node.store.deliveries import Deliveries, DueDelivery
 from cmr_node.store.files import Files
 from cmr_node.store.index import Index, StudyVersion
-from cmr_node.store.ledger import DueDelivery, Ledger
+from cmr_node.store.ledger import Ledger
 from cmr_node.store.overview import Overview
 from cmr_node.store.tables import DeliveryState
 from tests.samples import mr, part10_bytes
@@ -72,9 +73,9 @@ def test_after_72_hours_it_is_a_dead_letter() -> None:
 
 
 class _Broken:
-    """A ledger whose database answers with something nobody foresaw."""
+    """Deliveries whose database answers with something nobody foresaw."""
 
-    def due_deliveries(self) -> list[DueDelivery]:
+    def due(self) -> list[DueDelivery]:
         raise LookupError("no such table")
 
 
@@ -82,7 +83,9 @@ def test_a_dispatcher_that_fails_ends_the_role_instead_of_leaving_it_idle() -> N
     stop = Event()
     with (
         pytest.raises(LookupError, match="no such table"),
-        dispatching("epoch", cast(Ledger, _Broken()), cast(Jobs, None), CLOCKS, stop),
+        dispatching(
+            "epoch", cast(Deliveries, _Broken()), cast(Ledger, None), cast(Jobs, None), CLOCKS, stop
+        ),
     ):
         assert stop.wait(10)
 
@@ -105,7 +108,7 @@ def test_what_a_peer_says_of_an_instance_is_shown_and_not_logged(
 
     pacs = Peer(name="pacs", ae_title="PACS", host="127.0.0.1", receives=("derived",))
     settings = Settings(storage=Storage(root=tmp_path), peer=(pacs,))
-    deliverer = Deliverer(settings, ledger, files, send, lambda: NOON)
+    deliverer = Deliverer(settings, Deliveries(database), files, send, lambda: NOON)
     with caplog.at_level("INFO"):
         deliverer(
             JobContext("key", Kind.DELIVERY, 1, 0),

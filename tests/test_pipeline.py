@@ -17,6 +17,7 @@ from cmr_node.phantom.study import Plan, simulate_study
 from cmr_node.pipeline import REFUSED, Standardiser
 from cmr_node.settings import Peer, Settings, Storage
 from cmr_node.store.database import Database
+from cmr_node.store.deliveries import Deliveries
 from cmr_node.store.files import Files
 from cmr_node.store.index import Index, StudyVersion
 from cmr_node.store.ledger import Ledger
@@ -43,6 +44,7 @@ class Bench:
     def __init__(self, root: Path) -> None:
         self.database = Database.open(f"sqlite:///{root / 'index.sqlite'}")
         self.index, self.ledger = Index(self.database), Ledger(self.database)
+        self.deliveries = Deliveries(self.database)
         self.files = Files(root)
         self.files.prepare()
         pacs = Peer(name="pacs", ae_title="PACS", host="127.0.0.1", receives=("derived",))
@@ -102,10 +104,10 @@ def test_what_lies_under_the_uid_of_a_derived_instance_is_not_sent_in_its_place(
     images = list(simulate_study(PLAN))
     bench.standardise(images)
     uid = str(images[0].StudyInstanceUID)
-    derived = bench.ledger.pending_items(uid, "pacs")[0]
+    derived = bench.deliveries.pending_items(uid, "pacs")[0]
     path = bench.files.path_of(derived)
     path.write_bytes(path.read_bytes().replace(b"PHANTOM-0", b"PHANTOM-9"))
     study = bench.standardise(images)
     assert stack_of(study, View.SAX)["decision"] == REFUSED
     assert "other content" in stack_of(study, View.SAX)["reason"]
-    assert not bench.ledger.pending_items(uid, "pacs")
+    assert not bench.deliveries.pending_items(uid, "pacs")

@@ -15,6 +15,7 @@ from cmr_node.jobs.slots import executor_name
 from cmr_node.jobs.worker import run_slot
 from cmr_node.network.scu import Outcome, send
 from cmr_node.settings import Peer, Settings
+from cmr_node.store.deliveries import Deliveries
 from cmr_node.store.files import Files
 from cmr_node.store.index import Index
 from cmr_node.store.ledger import Ledger
@@ -42,12 +43,12 @@ def deliver(arguments: argparse.Namespace, settings: Settings) -> int:
         return send(peer, paths, calling_ae, clocks)
 
     with until_told() as stop, open_database(settings) as database, open_jobs(settings) as jobs:
-        ledger, epoch = Ledger(database), Index(database).epoch()
-        deliverer = Deliverer(settings, ledger, Files(settings.storage.root), send_to)
+        deliveries, epoch = Deliveries(database), Index(database).epoch()
+        deliverer = Deliverer(settings, deliveries, Files(settings.storage.root), send_to)
         with (
             only_one(settings, "deliver"),
             health_page(settings, "deliver"),
-            dispatching(epoch, ledger, jobs, clocks, stop),
+            dispatching(epoch, deliveries, Ledger(database), jobs, clocks, stop),
         ):
             run_slot(
                 settings.storage.queue_url,

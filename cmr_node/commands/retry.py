@@ -10,6 +10,7 @@ from cmr_node.jobs.keys import study_key
 from cmr_node.jobs.queue import Jobs
 from cmr_node.settings import Settings
 from cmr_node.store.database import Database
+from cmr_node.store.deliveries import Deliveries
 from cmr_node.store.index import Index
 from cmr_node.store.ledger import Ledger
 
@@ -33,12 +34,11 @@ def retry(arguments: argparse.Namespace, settings: Settings) -> int:
     database = Database.open(settings.storage.index_url)
     jobs = Jobs.open(settings.storage.queue_url)
     try:
-        ledger = Ledger(database)
-        failed = ledger.retry_failed(arguments.study)
+        failed = Ledger(database).retry_failed(arguments.study)
         epoch = Index(database).epoch()
         for study in failed:
             jobs.retry(study_key(epoch, study.study_instance_uid, study.version))
-        letters = ledger.retry_dead(datetime.now(UTC), arguments.study)
+        letters = Deliveries(database).revive(datetime.now(UTC), arguments.study)
     finally:
         jobs.close()
         database.close()

@@ -79,6 +79,11 @@ class Verdict:
             raise ValueError(f"{self.decision} goes with no operation {self.operation}")
 
 
+def has_standard(view: View, policy: Standardise) -> bool:
+    """Whether a stack of this view may be turned at all."""
+    return view is not View.OTHER and not (view.is_long_axis and policy.long_axis == "leave")
+
+
 def decide(
     view: View,
     header: HeaderEvidence | None,
