@@ -56,7 +56,7 @@ logger = logging.getLogger(__name__)
 READY, CLOSING = "Sta6", "Sta13"  # PS3.8 9.2: data transfer; awaiting the end of the connection
 INVALID_PDU, CLOSED, TIMER_EXPIRED = "Evt19", "Evt17", "Evt18"  # PS3.8 Table 9-10
 LENGTH_SLACK_BYTES = 64  # some senders leave the headers out of what they count
-ECHOES_WAITING = 16  # what is queued for the association thread, at most
+ECHOES_WAITING = 64  # what is queued for the association thread, at most
 LONG_S = 3600.0
 
 
