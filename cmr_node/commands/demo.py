@@ -89,6 +89,7 @@ def demo(arguments: argparse.Namespace, settings: Settings) -> int:
     with _progress(console) as progress:
         truth = _simulate(folder / "study", plan, progress)
     pacs, node = _two_nodes(folder)
+    console.print("starting a receiving PACS and the node on loopback ...")
     with _running(folder / "pacs", pacs, "receive"), _running(folder / "node", node, "serve"):
         began = time.monotonic()
         with _progress(console) as progress:
