@@ -13,8 +13,7 @@
     ├── StoreFull                 *transient*: the disk is past the hard mark
     ├── StoreBroken               *transient*: the disk answered with an error
     ├── PeerRefused               the peer said no, for good
-    ├── PeerUnreachable           *transient*: no connection, no association, or it broke
-    └── JobTimedOut               *transient*: a job ran past its hard limit
+    └── PeerUnreachable           *transient*: no connection, no association, or it broke
 
 A message names what was found and what is allowed; it never holds a patient's name.
 ``transient`` is what the queue reads: only a transient error is worth another attempt.
@@ -85,11 +84,5 @@ class PeerRefused(NodeError):
 
 class PeerUnreachable(NodeError):
     """No connection, no association, or it broke."""
-
-    transient = True
-
-
-class JobTimedOut(NodeError):
-    """A job ran past its hard limit."""
 
     transient = True
