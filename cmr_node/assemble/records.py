@@ -140,10 +140,6 @@ class Stack:
         """The series it is made of, each once, in the order of the cells."""
         return tuple(dict.fromkeys(cell.instance.series_instance_uid for cell in self.cells))
 
-    def has(self, kind: FindingKind) -> bool:
-        """Whether there is a finding of this kind."""
-        return any(finding.kind is kind for finding in self.findings)
-
 
 @dataclass(frozen=True, slots=True)
 class Assembly:

@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from socket import socket
 
@@ -78,7 +78,8 @@ def add_to(commands: Commands) -> None:
 
 def demo(arguments: argparse.Namespace, settings: Settings) -> int:
     """Run the demonstration; 0 if every turned series came back in the standard view."""
-    folder = arguments.folder or Path(f"cmr-node-demo-{datetime.now():%Y%m%d-%H%M%S}")  # noqa: DTZ005 - a name for the person at the desk
+    here_and_now = datetime.now(UTC).astimezone()
+    folder = arguments.folder or Path(f"cmr-node-demo-{here_and_now:%Y%m%d-%H%M%S}")
     try:
         folder.mkdir(parents=True)
     except FileExistsError:

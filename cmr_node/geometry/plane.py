@@ -198,10 +198,6 @@ class Plane:
         along = abs(float(self.normal @ other.normal))
         return float(np.degrees(np.arctan2(across, along)))
 
-    def is_parallel(self, other: Plane, limit_deg: float = PARALLEL_LIMIT_DEG) -> bool:
-        """Whether the planes differ by no more than rounded cosines would explain."""
-        return self.tilt_deg(other) <= limit_deg
-
 
 def reorient(plane: Plane, orientation: Orientation) -> Plane:
     """The plane of a slice whose pixels have gone through ``orientation.apply``.
