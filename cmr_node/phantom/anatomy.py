@@ -14,31 +14,60 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from cmr_node.phantom.fields import Field, Grain, Points
+from cmr_node.phantom.groups import Group, draw_heart
 from cmr_node.phantom.heart import Heart
-from cmr_node.phantom.thorax import Thorax, draw_waves, sinusoids
-from cmr_node.phantom.tissues import Labels
+from cmr_node.phantom.thorax import Thorax
+from cmr_node.phantom.tissues import Labels, Tissue
 
-Points = npt.NDArray[np.float32]
+WARP_MM = 4.0  #: largest displacement of the warp along each axis
+_SHARES = {Group.NORMAL: 0.4, Group.DILATED: 0.2, Group.HYPERTROPHIC: 0.2, Group.INFARCT: 0.2}
 
 
 @dataclass(frozen=True, slots=True)
 class Patient:
     """Chest and heart of one simulated patient."""
 
+    group: Group
     thorax: Thorax
     heart: Heart
     heart_rate_bpm: float
-    grain: tuple[npt.NDArray[np.float32], Points]  #: waves and shifts of the texture
+    warp: tuple[Field, Field, Field]  #: bends the chest, one field per axis
+    grain: Grain
+    tissue_jitter: npt.NDArray[np.float32]  #: (tissues, 3): factors on T1, T2, proton density
 
     @classmethod
-    def draw(cls, seed: int) -> Self:
-        """The patient of this seed: an adult with a normal heart, situs solitus, supine."""
-        chest, heart, rate, grain = (np.random.default_rng([seed, part]) for part in range(4))
+    def draw(cls, seed: int, group: Group | None = None, spread: float = 1.0) -> Self:
+        """The patient of this seed: an adult, situs solitus, supine.
+
+        Parameters
+        ----------
+        group
+            The disease; ``None`` draws it from the seed: 40 % normal, 20 % each of the others.
+        spread
+            How far the axes of hearts differ between patients; 1 keeps every short axis within
+            25 degrees of the standard view, larger is nearer to the variety of a hospital.
+        """
+        general, chest, heart_rng = (np.random.default_rng([seed, part]) for part in range(3))
+        if group is None:
+            group = Group(str(general.choice(list(_SHARES), p=list(_SHARES.values()))))
+        heart = draw_heart(heart_rng, group, spread)
+        atria, right = heart.atria, heart.right
+        root = heart.place(*(atria.root + 28 * atria.root_axis))
+        trunk = heart.place(*right.pulmonary_valve)
+        jitter = np.exp(general.normal(0, (0.03, 0.05, 0.03), (len(Tissue), 3)))
         return cls(
-            thorax=Thorax.draw(chest),
-            heart=Heart.draw(heart),
-            heart_rate_bpm=float(rate.uniform(54, 82)),
-            grain=draw_waves(grain, 5, 6, 24),
+            group=group,
+            thorax=Thorax.draw(chest, root, trunk),
+            heart=heart,
+            heart_rate_bpm=float(general.uniform(52, 88)),
+            warp=(
+                Field.draw(general, 3, 110, 300),
+                Field.draw(general, 3, 110, 300),
+                Field.draw(general, 3, 110, 300),
+            ),
+            grain=Grain.draw(general, 1.5),
+            tissue_jitter=jitter.astype(np.float32),
         )
 
     def labels(self, points: Points, phase: float) -> Labels:
@@ -56,16 +85,23 @@ class Patient:
         (...), uint8.
         """
         flat = np.ascontiguousarray(points.reshape(3, -1), np.float32)
-        label = self.thorax.labels(flat)
-        near = self.heart.near(flat)
+        label = self.still(flat)
+        near = np.flatnonzero(self.heart.near(flat))
         beating = label[near]
         self.heart.paint(beating, flat[:, near], phase)
         label[near] = beating
         return label.reshape(points.shape[1:])
 
+    def still(self, points: Points) -> Labels:
+        """The chest without its heart: (n,) at ``points`` (3, n)."""
+        bent = np.stack(
+            [points[axis] + np.float32(WARP_MM) * self.warp[axis].at(points) for axis in range(3)]
+        )
+        return self.thorax.labels(bent)
+
     def texture(self, points: Points) -> Points:
-        """Unevenness of tissue at ``points`` (3, n), mm LPS; (n,), mean 0 and sd about 0.6.
+        """Unevenness of tissue at ``points`` (3, n), mm LPS; (n,), mean 0 and sd 1.
 
         It belongs to the patient and not to a slice, so that crossing planes agree.
         """
-        return np.asarray(2 * sinusoids(points, *self.grain))
+        return self.grain.at(points)

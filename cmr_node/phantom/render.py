@@ -1,44 +1,104 @@
-"""From tissue to image: a breath-held bSSFP cine of one slice.
+"""From tissue to images of each sequence: cine, late enhancement, T2-weighted, T1 map.
 
-A pixel is the mean of samples spread over its area and over the slice's thickness, fat against
-water; then come the point spread of the acquisition, the sensitivity of the coils on chest and
-back, and Rician noise.  The same seed gives the same bytes.
+The promise kept here: an image is what its sequence's equation makes of the tissue at the place
+its header names, sent through the same receive chain.  The same seed gives the same bytes.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import gaussian_filter
 
 from cmr_node.geometry.plane import Plane
+from cmr_node.phantom import acquire, signals
+from cmr_node.phantom.acquire import Image, Receive
 from cmr_node.phantom.anatomy import Patient
-from cmr_node.phantom.tissues import SPINS, Tissue, bssfp
+from cmr_node.phantom.molli import Molli, fit
+from cmr_node.phantom.sample import Look, Sampling, Slice
+from cmr_node.phantom.tissues import Tissue
 
 Pixels = npt.NDArray[np.uint16]
-Image = npt.NDArray[np.float32]
 
 LARGEST = 4095  #: 12 bits stored
-MYOCARDIUM_LEVEL = 190.0  #: mean pixel value of myocardium under a coil of sensitivity 1
+MYOCARDIUM_LEVEL = 190.0  #: mean pixel value of myocardium in a cine, under a coil of sensitivity 1
+PSIR_ZERO = 2048  #: pixel value of no signal in a phase-sensitive image
+QUIET = 0.72  #: phase of diastasis, when still images are taken
 
 
 @dataclass(frozen=True, slots=True)
 class Cine:
-    """A balanced SSFP protocol at 1.5 T, echo in the middle of TR; times in ms, lengths in mm."""
+    """A balanced SSFP protocol, echo in the middle of TR; times in ms, lengths in mm."""
 
-    flip_deg: float = 60.0
+    flip_deg: float = 55.0
     repetition_ms: float = 3.0
     thickness: float = 8.0
-    signal_to_noise: float = 22.0  #: of myocardium, before the coils' sensitivity
-    blur: float = 0.55  #: sd of the point spread, pixels
+    tesla: float = 1.5
     across: int = 2  #: samples of a pixel along each side
     through: int = 3  #: samples through the slice
+    receive: Receive = field(default_factory=Receive)
+
+
+@dataclass(frozen=True, slots=True)
+class LateEnhancement:
+    """Inversion recovery gradient echo 15 minutes after contrast medium."""
+
+    inversion_error: float = 1.0  #: inversion time, relative to the one that nulls muscle
+    beats: int = 2  #: from one inversion to the next
+    thickness: float = 8.0
+    tesla: float = 1.5
+    across: int = 2
+    through: int = 3
+    receive: Receive = field(
+        default_factory=lambda: Receive(signal_to_noise=14, ghost=0.03, shim_hz=0)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class T2Weighted:
+    """Dark-blood turbo spin echo with or without fat suppression, or T2-prepared bSSFP."""
+
+    echo_ms: float = 60.0
+    dark_blood: bool = True
+    suppressed_fat: bool = True
+    thickness: float = 8.0
+    tesla: float = 1.5
+    across: int = 2
+    through: int = 3
+    receive: Receive = field(
+        default_factory=lambda: Receive(signal_to_noise=16, ghost=0.05, shim_hz=0)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class T1Map:
+    """Native MOLLI 5(3)3."""
+
+    train: Molli = field(default_factory=Molli)
+    misregistration_mm: float = 0.6  #: sd of the motion left between its images
+    thickness: float = 8.0
+    tesla: float = 1.5
+    across: int = 2
+    through: int = 2
+    receive: Receive = field(
+        default_factory=lambda: Receive(signal_to_noise=40, ghost=0.01, shim_hz=0)
+    )
+
+
+Protocol = Cine | LateEnhancement | T2Weighted | T1Map
+Shift = tuple[float, float, float]
+STILL: Shift = (0.0, 0.0, 0.0)
 
 
 def render_cine(
-    patient: Patient, plane: Plane, phases: int, protocol: Cine, rng: np.random.Generator
+    patient: Patient,
+    plane: Plane,
+    phases: int,
+    protocol: Cine,
+    rng: np.random.Generator,
+    shift: Shift = STILL,
 ) -> Pixels:
     """All phases of one slice.
 
@@ -47,65 +107,163 @@ def render_cine(
     phases
         Number of images over one R-R interval; the first is at end-diastole.
     rng
-        Where the noise comes from.
+        Where the noise, the coils and the shim come from.
+    shift
+        By how much this breath-hold moved the patient, mm LPS.
 
     Returns
     -------
     (phases, rows, columns), 0 to ``LARGEST``.
     """
-    points = _samples(plane, protocol)
-    flat = points.reshape(3, -1)
-    signal, roughness = _tables(protocol)
-    texture = patient.texture(flat)
-    still = patient.thorax.labels(flat)
-    sampled = signal[still] * (1 + roughness[still] * texture)
-    # Only what can beat is looked up again for each phase.
-    near = np.flatnonzero(patient.heart.near(flat))
-    heart_points, grain, around = flat[:, near], texture[near], still[near]
-    coils = _coils(plane, patient.thorax.half_depth)
-    scale = MYOCARDIUM_LEVEL / signal[Tissue.MYOCARDIUM]
-    noise = MYOCARDIUM_LEVEL / protocol.signal_to_noise
+    cut = Slice(patient, plane, sampling(protocol), shift)
+    by_tissue, rough = cine_contrast(patient, protocol)
+    scale = MYOCARDIUM_LEVEL / by_tissue[Tissue.MYOCARDIUM]
+    receive = protocol.receive
+    gain = _gain(patient, plane, receive, rng) * scale
+    gain *= signals.banding(
+        acquire.off_resonance(plane, receive.shim_hz * protocol.tesla / 1.5, rng),
+        protocol.flip_deg,
+        protocol.repetition_ms,
+    )
+    mask = acquire.border_mask(plane.shape, receive.border)
+    noise = MYOCARDIUM_LEVEL / receive.signal_to_noise
     images = np.empty((phases, *plane.shape), np.uint16)
     for index in range(phases):
-        label = around.copy()
-        patient.heart.paint(label, heart_points, index / phases)
-        sampled[near] = signal[label] * (1 + roughness[label] * grain)
-        # Fat counts negative: where it shares a pixel with water the two cancel.
-        mean = sampled.reshape(points.shape[1:]).mean(axis=(0, 2, 4))
-        ideal = gaussian_filter(mean, protocol.blur) * coils * scale
-        real, imaginary = rng.normal(0, noise, (2, *plane.shape))
-        images[index] = np.rint(np.clip(np.hypot(ideal + real, imaginary), 0, LARGEST))
+        ideal = cut.look(index / phases).signal(by_tissue, rough) * gain
+        images[index] = stored(np.abs(acquire.through_k_space(ideal, noise, receive, rng)) * mask)
     return images
 
 
-def _samples(plane: Plane, protocol: Cine) -> Image:
-    """(3, through, rows, across, columns, across), mm LPS: where the tissue is looked up."""
-    rows, columns = plane.shape
-    part = (np.arange(protocol.across) + 0.5) / protocol.across - 0.5
-    down = (np.arange(rows)[:, None] + part).ravel()
-    right = (np.arange(columns)[:, None] + part).ravel()
-    depth = (np.arange(protocol.through) + 0.5) / protocol.through - 0.5
-    between_rows, between_columns = plane.steps
-    points = (
-        np.array(plane.position)[:, None, None, None]
-        + (plane.normal * protocol.thickness)[:, None, None, None] * depth[:, None, None]
-        + between_rows[:, None, None, None] * down[:, None]
-        + between_columns[:, None, None, None] * right
+def render_late_enhancement(
+    patient: Patient,
+    plane: Plane,
+    protocol: LateEnhancement,
+    rng: np.random.Generator,
+    shift: Shift = STILL,
+) -> tuple[Pixels, Pixels]:
+    """Magnitude and phase-sensitive image (PSIR) of one slice, (rows, columns) each.
+
+    Where the phase-sensitive image is ``PSIR_ZERO`` there is no signal; it is divided by the
+    sensitivity a reference image shows, so air and lung are noise of full height.
+    """
+    look = Slice(patient, plane, sampling(protocol), shift).look(QUIET)
+    by_tissue, rough = late_enhancement_contrast(patient, protocol)
+    receive = protocol.receive
+    gain = _gain(patient, plane, receive, rng)
+    blood = abs(float(by_tissue[Tissue.LV_BLOOD]))
+    noise = 0.8 * blood / receive.signal_to_noise
+    ideal = look.signal(by_tissue, rough) * gain
+    image = acquire.through_k_space(ideal, noise, receive, rng)
+    *_, density = signals.relaxation(protocol.tesla, patient.tissue_jitter)
+    shown = look.mean(density.astype(np.float32)[look.labels]) * gain
+    reference = acquire.through_k_space(0.25 * shown, noise, receive, rng)
+    mask = acquire.border_mask(plane.shape, receive.border)
+    magnitude = stored(np.abs(image) * mask * (420 / blood))
+    size = np.maximum(np.abs(reference), 1e-6)
+    signed = (image * np.conj(reference)).real / size / np.maximum(4 * size, 0.02)
+    phase_sensitive = stored(PSIR_ZERO + signed * mask * (1000 / blood) * 0.9)
+    return magnitude, phase_sensitive
+
+
+def render_t2(
+    patient: Patient,
+    plane: Plane,
+    protocol: T2Weighted,
+    rng: np.random.Generator,
+    shift: Shift = STILL,
+) -> Pixels:
+    """One slice, (rows, columns)."""
+    look = Slice(patient, plane, sampling(protocol), shift).look(QUIET)
+    by_tissue, rough = t2_contrast(patient, protocol)
+    receive = protocol.receive
+    level = float(by_tissue[Tissue.MYOCARDIUM])
+    ideal = look.signal(by_tissue, rough) * _gain(patient, plane, receive, rng)
+    image = acquire.through_k_space(ideal, level / receive.signal_to_noise, receive, rng)
+    mask = acquire.border_mask(plane.shape, receive.border)
+    return stored(np.abs(image) * mask * (MYOCARDIUM_LEVEL / level))
+
+
+def render_t1_map(
+    patient: Patient,
+    plane: Plane,
+    protocol: T1Map,
+    rng: np.random.Generator,
+    shift: Shift = STILL,
+) -> Pixels:
+    """The map of one slice, (rows, columns), ms: eight images of the train and a fit."""
+    look = Slice(patient, plane, sampling(protocol), shift).look(QUIET)
+    beat_ms = 60_000 / patient.heart_rate_bpm
+    t1, t2, density = signals.relaxation(protocol.tesla, patient.tissue_jitter)
+    train = protocol.train.signals(t1, t2, density, beat_ms)
+    receive = protocol.receive
+    gain = _gain(patient, plane, receive, rng)
+    noise = abs(float(train[-1, Tissue.MYOCARDIUM])) / receive.signal_to_noise
+    rough = _single(0.3 * signals.roughness())
+    images = []
+    for by_tissue in train:
+        ideal = look.signal(_single(by_tissue), rough) * gain
+        ideal = acquire.shifted(
+            ideal, *(rng.normal(0, protocol.misregistration_mm, 2) / plane.pixel_spacing)
+        )
+        images.append(acquire.through_k_space(ideal, noise, receive, rng).real)
+    stack = np.stack(images).reshape(len(images), -1)
+    values = fit(stack, protocol.train.times(beat_ms)).reshape(plane.shape)
+    return np.rint(values * acquire.border_mask(plane.shape, receive.border)).astype(np.uint16)
+
+
+def cine_contrast(patient: Patient, protocol: Cine) -> tuple[Image, Image]:
+    """Signal and relative roughness of each tissue, (tissues,) each; likewise below."""
+    relaxation = signals.relaxation(protocol.tesla, patient.tissue_jitter)
+    signal = signals.bssfp(*relaxation, protocol.flip_deg, protocol.repetition_ms)
+    return _single(signal * signals.fat_sign()), _single(signals.roughness())
+
+
+def late_enhancement_contrast(
+    patient: Patient, protocol: LateEnhancement
+) -> tuple[Image, Image]:
+    """See :func:`cine_contrast`."""
+    t1, _, density = signals.relaxation(protocol.tesla, patient.tissue_jitter, gadolinium=True)
+    repetition = protocol.beats * 60_000 / patient.heart_rate_bpm
+    null = signals.null_time(float(t1[Tissue.MYOCARDIUM]), repetition)
+    signal = signals.inversion_recovery(
+        t1, density, null * protocol.inversion_error, repetition
     )
-    shape = (3, protocol.through, rows, protocol.across, columns, protocol.across)
-    return np.asarray(points.reshape(shape), np.float32)
+    return _single(signal), _single(signals.roughness())
 
 
-def _tables(protocol: Cine) -> tuple[Image, Image]:
-    """Signal and relative roughness by label."""
-    signal = [bssfp(SPINS[tissue], protocol.flip_deg, protocol.repetition_ms) for tissue in Tissue]
-    roughness = [SPINS[tissue].texture for tissue in Tissue]
-    return np.array(signal, np.float32), np.array(roughness, np.float32)
+def t2_contrast(patient: Patient, protocol: T2Weighted) -> tuple[Image, Image]:
+    """See :func:`cine_contrast`."""
+    relaxation = signals.relaxation(protocol.tesla, patient.tissue_jitter)
+    signal = signals.spin_echo(
+        *relaxation, protocol.echo_ms, 2 * 60_000 / patient.heart_rate_bpm
+    )
+    if protocol.dark_blood:
+        for tissue in (Tissue.LV_BLOOD, Tissue.RV_BLOOD, Tissue.LA_BLOOD, Tissue.RA_BLOOD):
+            signal[tissue] *= 0.10
+        signal[Tissue.BLOOD] *= 0.15
+    if protocol.suppressed_fat:
+        for tissue in (Tissue.FAT, Tissue.EPICARDIAL_FAT, Tissue.MARROW):
+            signal[tissue] *= 0.15
+    elif not protocol.dark_blood:
+        signal *= signals.fat_sign()
+    return _single(signal), _single(signals.roughness())
 
 
-def _coils(plane: Plane, half_depth: float) -> Image:
-    """(rows, columns): sensitivity of an array on the chest and one in the table, partly evened."""
-    y = plane.to_patient(np.moveaxis(np.indices(plane.shape), 0, -1))[..., 1]
-    chest = np.exp(-np.maximum(y + half_depth, 0) / 75)
-    back = np.exp(-np.maximum(half_depth - y, 0) / 75)
-    return np.asarray(0.45 + 1.15 * chest + 0.40 * back, np.float32)
+def sampling(protocol: Protocol) -> Sampling:
+    """How a slice of this protocol is looked up."""
+    return Sampling(protocol.thickness, protocol.across, protocol.through)
+
+
+def stored(image: npt.NDArray[np.floating]) -> Pixels:
+    """Rounded and held within what 12 bits can store."""
+    return np.asarray(np.rint(np.clip(image, 0, LARGEST)), np.uint16)
+
+
+def _gain(
+    patient: Patient, plane: Plane, receive: Receive, rng: np.random.Generator
+) -> Image:
+    return acquire.coil_sensitivity(plane, patient.thorax.half_depth, receive.coils, rng)
+
+
+def _single(values: Sequence[float] | npt.NDArray[np.float64]) -> Image:
+    return np.asarray(values, np.float32)

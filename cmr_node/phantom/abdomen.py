@@ -1,0 +1,140 @@
+"""What lies below the diaphragm in a cardiac image: liver, stomach, spleen, bowel, kidney, fat.
+
+The promise kept here: right stays right.  The liver fills the right and crosses the midline in
+front, stomach and spleen lie left, bowel below them; their shapes vary from patient to patient.
+Coordinates are the patient's (LPS, mm).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from cmr_node.phantom.fields import Field, Points
+from cmr_node.phantom.tissues import Labels, Tissue
+
+_CELL_MM = 30.0  #: from one loop of bowel to the next
+
+
+@dataclass(frozen=True, slots=True)
+class Abdomen:
+    """Lengths in mm."""
+
+    liver_edge: float  #: x to which the left lobe reaches in front
+    stomach: tuple[float, float, float]  #: its half axes
+    stomach_top: float  #: z
+    spleen_top: float
+    gas: float  #: y in front of which the stomach holds gas
+    meal: float  #: 0 empty (folded walls), 1 full
+    seed: int  #: what each loop of bowel holds
+    lumps: Field
+    folds: Field
+    tree: tuple[Field, Field]  #: vessels of the liver run where both are 0
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator, right_dome: float, left_dome: float) -> Self:
+        """Organs under domes of the diaphragm of these heights (z)."""
+        return cls(
+            liver_edge=float(rng.uniform(30, 75)),
+            stomach=(
+                float(rng.uniform(30, 46)),
+                float(rng.uniform(38, 58)),
+                float(rng.uniform(32, 50)),
+            ),
+            stomach_top=left_dome - float(rng.uniform(2, 12)),
+            spleen_top=left_dome - float(rng.uniform(6, 26)),
+            gas=float(rng.uniform(-60, -22)),
+            meal=float(rng.uniform(0, 1)),
+            seed=int(rng.integers(1 << 16)),
+            lumps=Field.draw(rng, 4, 50, 130),
+            folds=Field.draw(rng, 4, 12, 30),
+            tree=(Field.draw(rng, 3, 28, 70), Field.draw(rng, 3, 28, 70)),
+        )
+
+    def paint(self, label: Labels, points: Points, roof: Points) -> None:
+        """Lay the organs over ``label`` (n,) at ``points`` (3, n), all below the diaphragm.
+
+        ``roof`` is the diaphragm's height z at each place.
+        """
+        x, y, z = points
+        label[:] = Tissue.FAT
+        lumps, folds = self.lumps.at(points), self.folds.at(points)
+        self._bowel(label, points, lumps)
+        self._kidneys(label, x, y, z)
+        self._spleen(label, x, y, z, lumps)
+        self._stomach(label, x, y, z, lumps, folds)
+        self._liver(label, points, lumps)
+        label[roof - z < 2.2 + 1.2 * lumps] = Tissue.MUSCLE
+        label[(roof - z > 2.6) & (roof - z < 4.0) & (label != Tissue.LIVER)] = Tissue.FAT
+        crus = np.hypot((np.abs(x - 4) - 14) / 7, (y - 44) / 13) < 1
+        label[crus] = Tissue.MUSCLE
+
+    def _bowel(self, label: Labels, points: Points, lumps: Points) -> None:
+        """Loops: bent cells of a lattice, each with a content of its own."""
+        bent = points / np.float32(_CELL_MM)
+        bent[0] += 1.6 * lumps + 0.35 * np.sin(points[2] / np.float32(19))
+        bent[1] += 0.5 * np.sin(points[0] / np.float32(23)) + 1.1 * lumps
+        bent[2] = 0.8 * bent[2] + 0.4 * np.sin(points[1] / np.float32(17))
+        cell = np.floor(bent)
+        away = np.sqrt((((bent - cell) - np.float32(0.5)) ** 2).sum(axis=0)) * np.float32(_CELL_MM)
+        i, j, k = cell.astype(np.int64)
+        dice = ((i * 73856093) ^ (j * 19349663) ^ (k * 83492791) ^ self.seed) % 97
+        size = 9 + (dice % 7)
+        label[away < size] = Tissue.MUSCLE
+        content = away < size - 2.2
+        label[content] = Tissue.BOWEL
+        label[content & (dice % 5 == 0)] = Tissue.AIR
+        label[content & (dice % 5 == 1)] = Tissue.MUSCLE
+        label[content & (dice % 5 == 2)] = Tissue.STOMACH
+        label[(away < 4) & (dice % 3 == 0)] = Tissue.AIR
+        label[dice % 4 == 3] = Tissue.FAT  # mesentery
+
+    def _kidneys(self, label: Labels, x: Points, y: Points, z: Points) -> None:
+        around = np.sqrt(
+            ((np.abs(x - 4) - 56) / 27) ** 2 + ((y - 48) / 25) ** 2 + ((z + 135) / 52) ** 2
+        )
+        label[around < 1.25] = Tissue.FAT
+        label[around < 1] = Tissue.KIDNEY
+        label[around < 0.42] = Tissue.FAT
+
+    def _spleen(self, label: Labels, x: Points, y: Points, z: Points, lumps: Points) -> None:
+        z0 = self.spleen_top - 50
+        shape = ((x - 100) / 34) ** 2 + ((y - 40) / 46) ** 2 + ((z - z0) / 52) ** 2 + 0.35 * lumps
+        # Hollow on the side of the stomach.
+        hollow = ((x - 62) / 36) ** 2 + ((y - 30) / 40) ** 2 + ((z - z0) / 60) ** 2
+        label[(shape < 1.12) & (hollow > 0.92)] = Tissue.FAT
+        label[(shape < 1.0) & (hollow > 1)] = Tissue.SPLEEN
+
+    def _stomach(
+        self, label: Labels, x: Points, y: Points, z: Points, lumps: Points, folds: Points
+    ) -> None:
+        rx, ry, rz = self.stomach
+        shape = ((x - 62) / rx) ** 2 + ((y - 4) / ry) ** 2 + ((z - self.stomach_top + rz) / rz) ** 2
+        shape = np.sqrt(np.maximum(shape + 0.45 * lumps, np.float32(1e-3)))
+        out = (shape - 1) * min(rx, ry, rz)
+        label[out < 3] = Tissue.FAT
+        label[out < 0] = Tissue.MUSCLE
+        # The emptier, the thicker and the more folded its wall.
+        inner = out < -3.5 - (1 - self.meal) * np.clip(14 * np.abs(folds) + 4, 0, 14)
+        label[inner] = Tissue.STOMACH
+        label[inner & (self.meal > 0.5) & (folds > 0.30)] = Tissue.BOWEL
+        label[inner & (y < self.gas)] = Tissue.AIR  # gas rises to the front of a supine patient
+
+    def _liver(self, label: Labels, points: Points, lumps: Points) -> None:
+        x, y, z = points
+        edge = self.liver_edge - 0.95 * (y + 45) + 22 * lumps
+        under = -105 + 0.75 * (x + 110) - 0.35 * (y + 30) + 18 * lumps  # thins to the left
+        out = np.maximum(x - edge, 0.75 * (under - z))
+        label[out < 3] = Tissue.FAT
+        liver = out < 0
+        label[liver] = Tissue.LIVER
+        one, other = (field.at(points) for field in self.tree)
+        # Hepatic veins grow towards the inferior vena cava.
+        cava = np.sqrt((x + 24) ** 2 + (y - 20) ** 2 + 0.3 * (z + 45) ** 2)
+        calibre = 0.05 + 0.13 * np.exp(-cava / 45)
+        label[liver & (one**2 + other**2 < calibre**2)] = Tissue.BLOOD
+        label[np.hypot(x + 24, y - 20) < 12] = Tissue.BLOOD
+        gall = np.sqrt(((x + 42) / 14) ** 2 + ((y + 38) / 18) ** 2 + ((z + 108) / 26) ** 2)
+        label[gall < 1] = Tissue.STOMACH
