@@ -1,1 +1,17 @@
-"""Simulated cardiac MR studies with known truth."""
+"""Simulated cardiac MR studies with known truth.
+
+The promise kept here: one implicit function per patient answers which tissue is at a place (LPS,
+mm) in a phase of the beat; images, label maps, volumes and headers all come from that function.
+
+    patient     anatomy.Patient: chest, heart, rhythm, warp and texture, drawn from a seed
+    heart       groups (four diseases) -> heart = left_ventricle (scar) + right_ventricle + atria;
+                motion says when it contracts
+    chest       thorax (lungs, mediastinum, great vessels) = chest_wall + abdomen
+    parts       fields (random fields, shapes by distance), tissues (labels, relaxation)
+    planes      where technologists put them: short axis, 2CH, 3CH, 4CH, scouts
+    images      sample looks tissue up, signals and molli make it bright, acquire is the scanner,
+                render joins the three for each sequence
+    scan        stacks of slices for whoever writes files; study, headers and enhanced write DICOM
+    truth       measures: volumes, function, mass, scar by segment
+    training    source gives arrays, contrast draws what they look like
+"""

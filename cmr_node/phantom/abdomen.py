@@ -15,8 +15,6 @@ import numpy as np
 from cmr_node.phantom.fields import Field, Points
 from cmr_node.phantom.tissues import Labels, Tissue
 
-_CELL_MM = 30.0  #: from one loop of bowel to the next
-
 
 @dataclass(frozen=True, slots=True)
 class Abdomen:
@@ -28,7 +26,8 @@ class Abdomen:
     spleen_top: float
     gas: float  #: y in front of which the stomach holds gas
     meal: float  #: 0 empty (folded walls), 1 full
-    seed: int  #: what each loop of bowel holds
+    content: Field  #: what the loops of bowel hold
+    loops: tuple[Field, Field]  #: bowel runs where both are 0
     lumps: Field
     folds: Field
     tree: tuple[Field, Field]  #: vessels of the liver run where both are 0
@@ -37,7 +36,7 @@ class Abdomen:
     def draw(cls, rng: np.random.Generator, right_dome: float, left_dome: float) -> Self:
         """Organs under domes of the diaphragm of these heights (z)."""
         return cls(
-            liver_edge=float(rng.uniform(30, 75)),
+            liver_edge=float(rng.uniform(38, 92)),
             stomach=(
                 float(rng.uniform(30, 46)),
                 float(rng.uniform(38, 58)),
@@ -47,7 +46,8 @@ class Abdomen:
             spleen_top=left_dome - float(rng.uniform(6, 26)),
             gas=float(rng.uniform(-60, -22)),
             meal=float(rng.uniform(0, 1)),
-            seed=int(rng.integers(1 << 16)),
+            content=Field.draw(rng, 3, 60, 140),
+            loops=(Field.draw(rng, 3, 58, 100), Field.draw(rng, 3, 58, 100)),
             lumps=Field.draw(rng, 4, 50, 130),
             folds=Field.draw(rng, 4, 12, 30),
             tree=(Field.draw(rng, 3, 28, 70), Field.draw(rng, 3, 28, 70)),
@@ -72,24 +72,21 @@ class Abdomen:
         label[crus] = Tissue.MUSCLE
 
     def _bowel(self, label: Labels, points: Points, lumps: Points) -> None:
-        """Loops: bent cells of a lattice, each with a content of its own."""
-        bent = points / np.float32(_CELL_MM)
-        bent[0] += 1.6 * lumps + 0.35 * np.sin(points[2] / np.float32(19))
-        bent[1] += 0.5 * np.sin(points[0] / np.float32(23)) + 1.1 * lumps
-        bent[2] = 0.8 * bent[2] + 0.4 * np.sin(points[1] / np.float32(17))
-        cell = np.floor(bent)
-        away = np.sqrt((((bent - cell) - np.float32(0.5)) ** 2).sum(axis=0)) * np.float32(_CELL_MM)
-        i, j, k = cell.astype(np.int64)
-        dice = ((i * 73856093) ^ (j * 19349663) ^ (k * 83492791) ^ self.seed) % 97
-        size = 9 + (dice % 7)
-        label[away < size] = Tissue.MUSCLE
-        content = away < size - 2.2
-        label[content] = Tissue.BOWEL
-        label[content & (dice % 5 == 0)] = Tissue.AIR
-        label[content & (dice % 5 == 1)] = Tissue.MUSCLE
-        label[content & (dice % 5 == 2)] = Tissue.STOMACH
-        label[(away < 4) & (dice % 3 == 0)] = Tissue.AIR
-        label[dice % 4 == 3] = Tissue.FAT  # mesentery
+        """Loops wind where two fields are near 0 together; what they hold changes slowly."""
+        one, other = (field.at(points) for field in self.loops)
+        # A field rises by about 0.03 per mm where it crosses 0.
+        away = np.sqrt(one**2 + other**2) * np.float32(33)
+        calibre = np.float32(11) + 9 * lumps
+        thick = 2.0 + 5.0 * np.clip(one * other * 12 + 0.3, 0, 1)
+        label[away < calibre] = Tissue.MUSCLE
+        inside = away < calibre - thick
+        holds = self.content.at(points)
+        label[inside] = Tissue.BOWEL
+        label[inside & (holds > 0.12)] = Tissue.STOMACH
+        label[inside & (holds < -0.22)] = Tissue.AIR
+        # Vessels of the mesentery between the loops.
+        branch, twig = (field.at(points) for field in self.tree)
+        label[(branch**2 + twig**2 < 0.07**2) & (away > calibre)] = Tissue.BLOOD
 
     def _kidneys(self, label: Labels, x: Points, y: Points, z: Points) -> None:
         around = np.sqrt(
@@ -112,7 +109,10 @@ class Abdomen:
     ) -> None:
         rx, ry, rz = self.stomach
         shape = ((x - 62) / rx) ** 2 + ((y - 4) / ry) ** 2 + ((z - self.stomach_top + rz) / rz) ** 2
-        shape = np.sqrt(np.maximum(shape + 0.45 * lumps, np.float32(1e-3)))
+        # Its fundus is wide and it narrows and bends forward on its way down.
+        bent = 0.006 * (x - 62) * (y - 4) / 10 - 0.004 * (y - 4) * (z - self.stomach_top + rz) / 10
+        shape = shape + 0.9 * lumps + bent + 0.12 * folds
+        shape = np.sqrt(np.maximum(shape, np.float32(1e-3)))
         out = (shape - 1) * min(rx, ry, rz)
         label[out < 3] = Tissue.FAT
         label[out < 0] = Tissue.MUSCLE
@@ -125,7 +125,7 @@ class Abdomen:
     def _liver(self, label: Labels, points: Points, lumps: Points) -> None:
         x, y, z = points
         edge = self.liver_edge - 0.95 * (y + 45) + 22 * lumps
-        under = -105 + 0.75 * (x + 110) - 0.35 * (y + 30) + 18 * lumps  # thins to the left
+        under = -165 + 0.52 * (x + 110) - 0.30 * (y + 30) + 18 * lumps  # thins to the left
         out = np.maximum(x - edge, 0.75 * (under - z))
         label[out < 3] = Tissue.FAT
         liver = out < 0
@@ -133,7 +133,7 @@ class Abdomen:
         one, other = (field.at(points) for field in self.tree)
         # Hepatic veins grow towards the inferior vena cava.
         cava = np.sqrt((x + 24) ** 2 + (y - 20) ** 2 + 0.3 * (z + 45) ** 2)
-        calibre = 0.05 + 0.13 * np.exp(-cava / 45)
+        calibre = 0.06 + 0.13 * np.exp(-cava / 45)
         label[liver & (one**2 + other**2 < calibre**2)] = Tissue.BLOOD
         label[np.hypot(x + 24, y - 20) < 12] = Tissue.BLOOD
         gall = np.sqrt(((x + 42) / 14) ** 2 + ((y + 38) / 18) ** 2 + ((z + 108) / 26) ** 2)

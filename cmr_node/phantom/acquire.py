@@ -50,9 +50,7 @@ def coil_sensitivity(
     rows, columns = np.arange(plane.shape[0]), np.arange(plane.shape[1])
     between_rows, between_columns = plane.steps
     x, y, z = (
-        plane.position[axis]
-        + between_rows[axis] * rows[:, None]
-        + between_columns[axis] * columns
+        plane.position[axis] + between_rows[axis] * rows[:, None] + between_columns[axis] * columns
         for axis in range(3)
     )
     x0, z0 = rng.normal(25, 20), rng.normal(-5, 25)
@@ -75,9 +73,7 @@ def off_resonance(plane: Plane, spread_hz: float, rng: np.random.Generator) -> I
     away = points - np.array([[40.0], [-20.0], [0.0]], np.float32)
     edge = np.einsum("ij,ij->j", away, away) / np.float32(150**2)
     slope = rng.uniform(-0.9, 0.9)
-    return np.asarray(
-        spread_hz * (2.2 * smooth + slope * edge).reshape(plane.shape), np.float32
-    )
+    return np.asarray(spread_hz * (2.2 * smooth + slope * edge).reshape(plane.shape), np.float32)
 
 
 def through_k_space(

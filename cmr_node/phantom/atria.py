@@ -93,13 +93,13 @@ class Atria:
         label[outside_left < WALL_MM] = Tissue.VESSEL_WALL
         label[outside_left < 0] = Tissue.LA_BLOOD
 
-    def paint_root(
-        self, label: Labels, local: Points, left: LeftVentricle, phase: float
-    ) -> None:
+    def paint_root(self, label: Labels, local: Points, left: LeftVentricle, phase: float) -> None:
         """Left outflow tract, aortic valve, sinuses and the beginning of the aorta."""
         valve = self.valve(left, phase)
         axis = self.root_axis
-        start = np.array([0.20 * left.cavity_radius, 0.20 * left.cavity_radius, left.drop(phase) + 7])
+        start = np.array(
+            [0.20 * left.cavity_radius, 0.20 * left.cavity_radius, left.drop(phase) + 7]
+        )
         beyond = axis.astype(np.float32) @ (local - valve.astype(np.float32)[:, None])
         tract = to_segment(local, start, valve) - np.float32(0.86 * self.root_radius)
         tract = np.maximum(tract, beyond)
@@ -121,4 +121,4 @@ class Atria:
 
     def valve(self, left: LeftVentricle, phase: float) -> Vector:
         """Centre of the aortic valve; it follows the base of the ventricle."""
-        return self.root + np.array([0, 0, 0.6 * left.drop(phase)])
+        return np.asarray(self.root + np.array([0, 0, 0.6 * left.drop(phase)]))

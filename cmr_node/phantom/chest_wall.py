@@ -73,7 +73,7 @@ class ChestWall:
         label[depth > 0] = Tissue.SKIN
         label[depth > 1.5] = Tissue.FAT
         # Sheets of connective tissue, and glands in the breast.
-        label[(np.abs(strands) < 0.012) & (depth > 1.5)] = Tissue.MUSCLE
+        label[(np.abs(strands) < 0.006) & (depth > 1.5)] = Tissue.MUSCLE
         if self.breast > 10:
             gland = (depth - under > 0.6 * self.breast) & (under < -3) & (depth > 6)
             gland &= (lumps + 0.8 * strands > 0.16) & (y < -40)
@@ -92,17 +92,15 @@ class ChestWall:
     ) -> None:
         """Ribs of oval section, cartilage in front, vessels and fat under each."""
         side = np.abs(x)
-        run = (z + self.slope * y + 0.15 * side + 5 * lumps) / np.float32(RIB_STEP_MM)
+        run = (z + self.slope * y + 0.15 * side + 9 * lumps) / np.float32(RIB_STEP_MM)
         run = (run - np.floor(run) - np.float32(0.5)) * np.float32(RIB_STEP_MM)
-        section = np.hypot(run / np.float32(6.8), (inner - 6) / np.float32(4.6))
-        band = (inner > 0) & (inner < 13)
-        label[band & (inner > 11.5)] = Tissue.FAT
-        label[band & (np.hypot(run + 8.5, inner - 8) < 2.2)] = Tissue.FAT
+        section = np.hypot(run / np.float32(7.5), (inner - 6) / np.float32(3.6))
+        band = (inner > 0) & (inner < 12.5)
+        label[band & (inner > 11.0 + 3 * lumps)] = Tissue.FAT
         front = (y < -0.55 * self.half_depth) & (side < 88)
-        label[band & (section < 1.15)] = Tissue.FAT
         label[band & (section < 1.0)] = Tissue.CORTICAL_BONE
-        label[band & (section < 0.72)] = Tissue.MARROW
-        label[band & (section < 0.85) & front] = Tissue.CARTILAGE
+        label[band & (section < 0.82)] = Tissue.MARROW
+        label[band & (section < 0.9) & front] = Tissue.CARTILAGE
 
     def _sternum(self, label: Labels, x: Points, y: Points, z: Points, under: Points) -> None:
         front = (y < 0) & (np.abs(x) < 18) & (z > -55)
@@ -133,6 +131,8 @@ class ChestWall:
         label[canal < 1] = Tissue.FLUID
         label[np.hypot(x / 6, (y - back - 23) / 4.2) < 1] = Tissue.CORD
         process = (side < 4) & (y > back + 34) & (y < back + 52) & (level < 15)
-        process |= (np.abs(y - back - 20 - 0.25 * side) < 4.5) & (side > 14) & (side < 34) & (level < 9)
+        process |= (
+            (np.abs(y - back - 20 - 0.25 * side) < 4.5) & (side > 14) & (side < 34) & (level < 9)
+        )
         process &= (label != Tissue.AIR) & (label != Tissue.SKIN)
         label[process] = Tissue.MARROW

@@ -37,9 +37,7 @@ class Field:
         directions /= np.linalg.norm(directions, axis=1, keepdims=True)
         lengths = rng.uniform(shortest_mm, longest_mm, size=(count, 1))
         waves = 2 * np.pi * directions / lengths
-        return cls(
-            waves.astype(np.float32), rng.uniform(0, 2 * np.pi, count).astype(np.float32)
-        )
+        return cls(waves.astype(np.float32), rng.uniform(0, 2 * np.pi, count).astype(np.float32))
 
     def at(self, points: Points) -> Points:
         """(n,) in [-1, 1] at ``points`` (3, n), mm; standard deviation sqrt(1 / (2 k))."""

@@ -30,9 +30,9 @@ class Group(StrEnum):
 
 
 _RANGES = {  # cavity radius, wall, narrowing, descent, blunt, length; mm but for the shares
-    Group.NORMAL: ((21.5, 26), (7.5, 10), (0.27, 0.35), (11, 16), (2.3, 2.8), (78, 94)),
+    Group.NORMAL: ((22.5, 27.5), (7, 9.5), (0.30, 0.38), (12, 17), (2.3, 2.8), (82, 98)),
     Group.DILATED: ((29, 36), (6, 8.5), (0.07, 0.17), (4, 9), (2.8, 3.6), (90, 108)),
-    Group.HYPERTROPHIC: ((19, 23), (10.5, 15), (0.30, 0.42), (8, 13), (2.2, 2.7), (76, 90)),
+    Group.HYPERTROPHIC: ((20.5, 25), (10.5, 15), (0.34, 0.46), (9, 14), (2.2, 2.7), (80, 94)),
     Group.INFARCT: ((23, 31), (7.5, 9.5), (0.20, 0.32), (7, 12), (2.4, 3.2), (82, 98)),
 }
 
@@ -62,7 +62,7 @@ def draw_heart(rng: np.random.Generator, group: Group, spread: float = 1.0) -> H
         fat=float(rng.uniform(2.0, 6.0)),
         cushion=float(rng.uniform(4, 16)),
         layers=Field.draw(rng, 4, 38, 95),
-        reach=max(104.0, 0.92 * left.length + 34),
+        reach=116 + 0.6 * max(excess, 0.0),
     )
 
 
@@ -85,7 +85,7 @@ def _left_ventricle(rng: np.random.Generator, group: Group) -> LeftVentricle:
         ),
         thick_angle=float(np.radians(rng.uniform(120, 200))),
         thick_share=float(rng.uniform(0.4, 1.0) if asymmetric else rng.uniform(0, 0.12)),
-        muscles=_papillary_muscles(rng, group),
+        muscles=_papillary_muscles(rng, group, radius),
         trabeculation=float(rng.uniform(2.0, 4.5)),
         ripple=Field.draw(rng, 4, 7, 15),
         scar=_scar(rng, group),
@@ -103,10 +103,12 @@ def _scar(rng: np.random.Generator, group: Group) -> Scar | None:
     return None
 
 
-def _papillary_muscles(rng: np.random.Generator, group: Group) -> tuple[Papillary, ...]:
+def _papillary_muscles(
+    rng: np.random.Generator, group: Group, cavity_radius: float
+) -> tuple[Papillary, ...]:
     """Two groups, anterolateral and posteromedial, of one to three heads each."""
     heads = []
-    thick = 1.25 if group is Group.HYPERTROPHIC else 1.0
+    thick = (1.25 if group is Group.HYPERTROPHIC else 1.0) * (cavity_radius / 24) ** 0.5
     for degrees in (40.0, 262.0):
         degrees += rng.normal(0, 8)
         count = int(rng.integers(1, 4))
@@ -125,18 +127,16 @@ def _papillary_muscles(rng: np.random.Generator, group: Group) -> tuple[Papillar
     return tuple(heads)
 
 
-def _right_ventricle(
-    rng: np.random.Generator, group: Group, left: LeftVentricle
-) -> RightVentricle:
+def _right_ventricle(rng: np.random.Generator, group: Group, left: LeftVentricle) -> RightVentricle:
     weak = group is Group.DILATED
     root = _root(left)
     return RightVentricle(
-        width=float(rng.uniform(30, 40) * (1.08 if weak else 1)),
-        height=float(left.outer_radius * rng.uniform(1.12, 1.28)),
+        width=float(rng.uniform(36, 47) * (1.06 if weak else 1)),
+        height=float((8 + left.outer_radius) * rng.uniform(1.10, 1.24)),
         reach=float(rng.uniform(0.84, 0.95)),
         wall=float(rng.uniform(2.2, 3.4)),
-        narrowing=float(rng.uniform(0.16, 0.26) if weak else rng.uniform(0.26, 0.36)),
-        descent=float(left.descent * rng.uniform(1.2, 1.5)),
+        narrowing=float(rng.uniform(0.18, 0.30) if weak else rng.uniform(0.34, 0.46)),
+        descent=float(left.descent * rng.uniform(1.3, 1.7)),
         outflow_radius=float(rng.uniform(12, 14.5)),
         pulmonary_valve=root + np.array([rng.uniform(2, 8), 27.0, rng.uniform(-6, -1)]),
         trabeculation=float(rng.uniform(3, 6)),
@@ -157,8 +157,8 @@ def _atria(
 ) -> Atria:
     size = float(rng.uniform(0.9, 1.12) * (1.0 + 0.010 * (left.outer_radius - 33)))
     behind = float(-48 * size)
-    left_half = (26.0 * size, 22.0 * size)
-    right_half = (23.0 * size, 27.0 * size)
+    left_half = (27.0 * size, 25.0 * size)
+    right_half = (24.0 * size, 29.0 * size)
     left_centre = (-0.05 * left.outer_radius, -0.30 * left.outer_radius)
     right_centre = (left.outer_radius + 0.36 * right.width + 1, -10.0)
 
@@ -179,19 +179,23 @@ def _atria(
         right_half=right_half,
         right_roof=0.92 * behind,
         left_veins=(
-            tube((x - 14, y + 8, back), (34, 16, 12), 6.5),
-            tube((x - 12, y - 10, back), (34, 20, -8), 6.5),
-            tube((x + 14, y + 8, back), (-36, 10, 10), 6.5),
-            tube((x + 14, y - 10, back), (-34, 18, -10), 6.5),
+            tube((x - 14, y + 8, back), (34, 16, 12), 5.5),
+            tube((x - 12, y - 10, back), (34, 20, -8), 5.5),
+            tube((x + 14, y + 8, back), (-36, 10, 10), 5.5),
+            tube((x + 14, y - 10, back), (-34, 18, -10), 5.5),
         ),
         right_veins=(
-            tube((rx - 5, ry + 12, 0.62 * behind), (4, 0, 55), 9.5),
-            tube((rx - 4, ry - 14, 0.45 * behind), (4, 14, -60), 11.0),
+            tube((rx - 5, ry + 12, 0.62 * behind), (4, 0, 42), 9.5),
+            tube((rx - 4, ry - 14, 0.45 * behind), (3, 10, -42), 11.0),
         ),
         appendages=(
-            Tube(np.array([x - 15, y + 8, 0.5 * behind]), np.array([-0.75, 0.55, -0.1]) * outer, 7.0),
             Tube(
-                np.array([rx - 2, ry + 12, 0.5 * behind]), np.array([rx - 6, 0.75 * outer, -9.0]), 9.0
+                np.array([x - 15, y + 8, 0.5 * behind]), np.array([-0.75, 0.55, -0.1]) * outer, 7.0
+            ),
+            Tube(
+                np.array([rx - 2, ry + 12, 0.5 * behind]),
+                np.array([rx - 6, 0.75 * outer, -9.0]),
+                9.0,
             ),
         ),
         root=_root(left),

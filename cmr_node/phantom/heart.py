@@ -141,7 +141,9 @@ class Heart:
         out, into = ejection(phase), filling(phase)
         if out > 0:
             valve = self.atria.valve(self.left, phase)
-            jet = to_segment(local, valve - 10 * self.atria.root_axis, valve + 35 * self.atria.root_axis)
+            jet = to_segment(
+                local, valve - 10 * self.atria.root_axis, valve + 35 * self.atria.root_axis
+            )
             gain *= 1 - np.float32(0.5 * out) * np.exp(-((jet / 8) ** 2))
         if into > 0:
             drop = np.float32(self.left.drop(phase))

@@ -115,7 +115,7 @@ class LeftVentricle:
             along += sine * np.float32(np.sin(self.thick_angle))
             swell = np.exp(np.float32(1.6) * (along - 1)) * np.clip(1.3 - level, 0, 1)
             thickness *= 1 + np.float32(self.thick_share) * swell
-        loss = np.float32(self.narrowing * beat)
+        loss = np.full_like(level, self.narrowing * beat)
         if self.scar is not None:
             near = self.scar.nearness(cosine, sine, level)
             thickness *= 1 - self.scar.thinning(near)
@@ -142,13 +142,21 @@ class LeftVentricle:
         cosine, sine = -p / away, q / away
         radii = self.radii(level, cosine, sine, beat)
         return Wall(
-            level, away / self.unroundness(cosine, sine), radii[0], radii[1], cosine, sine, *radii[2:]
+            level,
+            away / self.unroundness(cosine, sine),
+            radii[0],
+            radii[1],
+            cosine,
+            sine,
+            *radii[2:],
         )
 
     def outside(self, wall: Wall) -> Points:
         """Distance (n,) from the outer wall, mm, negative within; rough far away."""
         above = (np.float32(-0.02) - wall.level) * self.length
-        return np.asarray(np.maximum(wall.radius - wall.epi, above))
+        beyond = (wall.level - np.float32(self.tip)) * self.length
+        aside = np.where(beyond > 0, np.hypot(wall.radius, beyond), wall.radius - wall.epi)
+        return np.asarray(np.maximum(aside, above))
 
     def paint(self, label: Labels, local: Points, wall: Wall, phase: float) -> None:
         """Muscle, scar, cavity, papillary muscles, trabeculae and mitral leaflets."""
@@ -165,7 +173,9 @@ class LeftVentricle:
         label[lumen] = Tissue.LV_BLOOD
         spots = np.flatnonzero(lumen)
         inner = label[spots]
-        self._relief(inner, local[:, spots], wall.radius[spots], wall.endo[spots], wall.level[spots])
+        self._relief(
+            inner, local[:, spots], wall.radius[spots], wall.endo[spots], wall.level[spots]
+        )
         label[spots] = inner
         self._mitral(label, local, phase)
 
@@ -176,8 +186,10 @@ class LeftVentricle:
         p, q, _ = local
         # Folds run along the ventricle: the field is stretched fourfold that way.
         folds = self.ripple.at(local * np.array([[1], [1], [0.25]], np.float32))
-        height = self.trabeculation * np.clip(1.5 * level - 0.1, 0.1, 1) * np.clip(
-            2.6 * np.abs(folds) + 0.9 * folds, 0, 1.3
+        height = (
+            self.trabeculation
+            * np.clip(1.5 * level - 0.1, 0.1, 1)
+            * np.clip(2.6 * np.abs(folds) + 0.9 * folds, 0, 1.3)
         )
         label[radius > endo - height] = Tissue.PAPILLARY
         for muscle in self.muscles:

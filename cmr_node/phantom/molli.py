@@ -92,7 +92,9 @@ def fit(signals: Single, times: Array) -> Single:
     ones = np.full_like(basis, 1 / np.sqrt(len(times)))
     ortho = basis - basis.mean(axis=1, keepdims=True)
     ortho /= np.linalg.norm(ortho, axis=1, keepdims=True)
-    explained = (ortho.astype(np.float32) @ signals) ** 2 + (ones[:1].astype(np.float32) @ signals) ** 2
+    explained = (ortho.astype(np.float32) @ signals) ** 2 + (
+        ones[:1].astype(np.float32) @ signals
+    ) ** 2
     best = np.clip(explained.argmax(axis=0), 1, len(_CANDIDATES) - 2)
     columns = np.arange(signals.shape[1])
     below, at, above = (explained[best + step, columns] for step in (-1, 0, 1))

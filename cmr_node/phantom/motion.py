@@ -27,18 +27,22 @@ def contraction(phase: float) -> float:
 
 def ejection(phase: float) -> float:
     """How fast blood leaves the ventricles, 0 to 1; the outlet valves are open where it is > 0."""
-    phase %= 1.0
-    return float(np.sin(np.pi * np.clip((phase - 0.02) / (END_SYSTOLE - 0.02), 0, 1)))
+    return _hump(phase % 1.0, 0.02, END_SYSTOLE)
 
 
 def filling(phase: float) -> float:
     """How fast blood enters the ventricles, 0 to 1: early filling, then the atrial kick."""
     phase %= 1.0
-    early = np.sin(np.pi * np.clip((phase - 0.42) / 0.2, 0, 1))
-    late = np.sin(np.pi * np.clip((phase - 0.84) / 0.16, 0, 1))
-    return float(early + 0.6 * late)
+    return _hump(phase, 0.42, 0.62) + 0.6 * _hump(phase, 0.84, 1.0)
 
 
 def inlets_closed(phase: float) -> bool:
     """Whether mitral and tricuspid valve are shut."""
     return phase % 1.0 < END_SYSTOLE + 0.06
+
+
+def _hump(phase: float, start: float, stop: float) -> float:
+    """0 up to ``start``, 1 in the middle, 0 again from ``stop``."""
+    if not start < phase < stop:
+        return 0.0
+    return float(np.sin(np.pi * (phase - start) / (stop - start)))

@@ -17,7 +17,7 @@ from cmr_node.phantom import acquire, signals
 from cmr_node.phantom.acquire import Image, Receive
 from cmr_node.phantom.anatomy import Patient
 from cmr_node.phantom.molli import Molli, fit
-from cmr_node.phantom.sample import Look, Sampling, Slice
+from cmr_node.phantom.sample import Sampling, Slice, pixel_mean
 from cmr_node.phantom.tissues import Tissue
 
 Pixels = npt.NDArray[np.uint16]
@@ -155,7 +155,7 @@ def render_late_enhancement(
     ideal = look.signal(by_tissue, rough) * gain
     image = acquire.through_k_space(ideal, noise, receive, rng)
     *_, density = signals.relaxation(protocol.tesla, patient.tissue_jitter)
-    shown = look.mean(density.astype(np.float32)[look.labels]) * gain
+    shown = pixel_mean(density.astype(np.float32)[look.labels], look.across) * gain
     reference = acquire.through_k_space(0.25 * shown, noise, receive, rng)
     mask = acquire.border_mask(plane.shape, receive.border)
     magnitude = stored(np.abs(image) * mask * (420 / blood))
@@ -218,25 +218,19 @@ def cine_contrast(patient: Patient, protocol: Cine) -> tuple[Image, Image]:
     return _single(signal * signals.fat_sign()), _single(signals.roughness())
 
 
-def late_enhancement_contrast(
-    patient: Patient, protocol: LateEnhancement
-) -> tuple[Image, Image]:
+def late_enhancement_contrast(patient: Patient, protocol: LateEnhancement) -> tuple[Image, Image]:
     """See :func:`cine_contrast`."""
     t1, _, density = signals.relaxation(protocol.tesla, patient.tissue_jitter, gadolinium=True)
     repetition = protocol.beats * 60_000 / patient.heart_rate_bpm
     null = signals.null_time(float(t1[Tissue.MYOCARDIUM]), repetition)
-    signal = signals.inversion_recovery(
-        t1, density, null * protocol.inversion_error, repetition
-    )
+    signal = signals.inversion_recovery(t1, density, null * protocol.inversion_error, repetition)
     return _single(signal), _single(signals.roughness())
 
 
 def t2_contrast(patient: Patient, protocol: T2Weighted) -> tuple[Image, Image]:
     """See :func:`cine_contrast`."""
     relaxation = signals.relaxation(protocol.tesla, patient.tissue_jitter)
-    signal = signals.spin_echo(
-        *relaxation, protocol.echo_ms, 2 * 60_000 / patient.heart_rate_bpm
-    )
+    signal = signals.spin_echo(*relaxation, protocol.echo_ms, 2 * 60_000 / patient.heart_rate_bpm)
     if protocol.dark_blood:
         for tissue in (Tissue.LV_BLOOD, Tissue.RV_BLOOD, Tissue.LA_BLOOD, Tissue.RA_BLOOD):
             signal[tissue] *= 0.10
@@ -259,9 +253,7 @@ def stored(image: npt.NDArray[np.floating]) -> Pixels:
     return np.asarray(np.rint(np.clip(image, 0, LARGEST)), np.uint16)
 
 
-def _gain(
-    patient: Patient, plane: Plane, receive: Receive, rng: np.random.Generator
-) -> Image:
+def _gain(patient: Patient, plane: Plane, receive: Receive, rng: np.random.Generator) -> Image:
     return acquire.coil_sensitivity(plane, patient.thorax.half_depth, receive.coils, rng)
 
 

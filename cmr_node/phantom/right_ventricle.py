@@ -48,15 +48,17 @@ class RightVentricle:
         middle = outer + width - half
         tall = np.float32(self.height * (1 - 0.10 * beat)) * (0.25 + 0.75 * taper) * taper**0.25
         centre = np.float32(0.10 * self.height) - np.float32(0.22 * self.height) * inside
-        lean = np.clip((q - centre) / tall, -3, 3)
+        lean = (q - centre) / tall
+        narrow = 1 - np.float32(0.13) * np.clip(lean, -3, 3)
         # Wider below, where inflow and apex are, than in front.
-        f = np.hypot((p - middle) / (half * (1 - np.float32(0.13) * lean)), lean)
+        f = np.hypot((p - middle) / (half * narrow), lean)
         body = (f - 1) * np.minimum(half, tall)
         # The lower surface lies flat on the diaphragm.
         body = blend_max(body, -(q + np.float32(0.86) * outer + np.float32(0.10) * p), 9)
-        body = np.maximum(body, (np.float32(-0.01) - level) * left.length)
-        beyond, away = self._valve(local, left, phase)
-        conus = np.maximum(away - np.float32(self.outflow_radius + self.wall), beyond)
+        above, beyond = np.float32(-0.01) - level, level - np.float32(1)
+        body = np.maximum(body, np.maximum(above, beyond) * np.float32(left.length))
+        past, away = self._valve(local, left, phase)
+        conus = np.maximum(away - np.float32(self.outflow_radius + self.wall), past)
         return blend_min(body, conus, 12), level
 
     def paint(
@@ -85,7 +87,9 @@ class RightVentricle:
         inner[self._tricuspid(p, q, u - top, left, phase)] = Tissue.VESSEL_WALL
         if ejection(phase) == 0:
             beyond, away = self._valve(part, left, phase)
-            inner[(np.abs(beyond + 1.5) < 0.9) & (away < self.outflow_radius + 1)] = Tissue.VESSEL_WALL
+            inner[(np.abs(beyond + 1.5) < 0.9) & (away < self.outflow_radius + 1)] = (
+                Tissue.VESSEL_WALL
+            )
         label[spots] = inner
 
     def _outflow(self, left: LeftVentricle, phase: float) -> tuple[Vector, Vector]:

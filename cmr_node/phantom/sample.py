@@ -20,9 +20,7 @@ from cmr_node.phantom.fields import Points
 from cmr_node.phantom.tissues import Labels, Tissue
 
 _BLOOD = np.zeros(len(Tissue), np.bool_)
-_BLOOD[
-    [Tissue.LV_BLOOD, Tissue.RV_BLOOD, Tissue.LA_BLOOD, Tissue.RA_BLOOD, Tissue.BLOOD]
-] = True
+_BLOOD[[Tissue.LV_BLOOD, Tissue.RV_BLOOD, Tissue.LA_BLOOD, Tissue.RA_BLOOD, Tissue.BLOOD]] = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,25 +41,26 @@ class Look:
     flow: Points  #: factor on the signal of blood
     across: int
 
-    def mean(self, values: Points) -> Points:
-        """(rows, columns): ``values`` at the samples, averaged over each pixel."""
-        through, rows, columns = values.shape
-        a = self.across
-        flat = values.sum(axis=0) if through > 1 else values[0]
-        if a > 1:
-            flat = sum(flat[i::a, j::a] for i in range(a) for j in range(a))
-        return np.asarray(flat / np.float32(through * a * a))
-
     def signal(self, by_tissue: npt.NDArray[np.float32], rough: npt.NDArray[np.float32]) -> Points:
         """(rows, columns): the mean signal of each pixel.
 
         ``by_tissue`` is each tissue's signal, (tissues,), ``rough`` the relative sd of its texture.
         """
-        # One table look-up of both numbers is cheaper than two of one each.
         values = by_tissue[self.labels]
         values *= 1 + rough[self.labels] * self.texture
         values *= self.flow
-        return self.mean(values)
+        return pixel_mean(values, self.across)
+
+
+def pixel_mean(values: Points, across: int) -> Points:
+    """(rows, columns): ``values`` (through, rows * across, columns * across) by pixel."""
+    through = values.shape[0]
+    flat = values.sum(axis=0) if through > 1 else values[0]
+    total = np.zeros((flat.shape[0] // across, flat.shape[1] // across), np.float32)
+    for i in range(across):
+        for j in range(across):
+            total += flat[i::across, j::across]
+    return np.asarray(total / np.float32(through * across**2))
 
 
 class Slice:
@@ -126,8 +125,7 @@ class Slice:
         between_rows, between_columns = self.plane.steps
         corner = np.array(self.plane.position) - self._moved
         axes = (
-            (self.plane.normal * sampling.thickness)[:, None, None, None]
-            * depth[:, None, None],
+            (self.plane.normal * sampling.thickness)[:, None, None, None] * depth[:, None, None],
             between_rows[:, None, None, None] * down[:, None],
             between_columns[:, None, None, None] * right,
         )

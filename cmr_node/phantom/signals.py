@@ -50,9 +50,7 @@ def fat_sign() -> Array:
     return np.array([-1.0 if tissue in OPPOSED else 1.0 for tissue in Tissue])
 
 
-def bssfp(
-    t1: Array, t2: Array, density: Array, flip_deg: float, repetition_ms: float
-) -> Array:
+def bssfp(t1: Array, t2: Array, density: Array, flip_deg: float, repetition_ms: float) -> Array:
     """Steady state of balanced SSFP at TE = TR / 2.
 
     S = PD sin(fa) (1 - E1) / (1 - (E1 - E2) cos(fa) - E1 E2) exp(-TE / T2), the Freeman-Hill
@@ -76,24 +74,24 @@ def banding(
     e1, e2 = np.exp(-repetition_ms / 1000), np.exp(-repetition_ms / 50)
     advance = np.pi * (1 + 2 * off_resonance_hz * repetition_ms * 1e-3)
 
-    def signal(beta: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def signal(beta: npt.NDArray[np.float32] | float) -> npt.NDArray[np.float32]:
         cosine = np.cos(beta)
         below = (1 - e1 * np.cos(flip)) * (1 - e2 * cosine) - e2 * (e1 - np.cos(flip)) * (
             e2 - cosine
         )
         return np.asarray(np.sqrt(1 + e2**2 - 2 * e2 * cosine) / below)
 
-    return np.asarray(signal(advance) / signal(np.float32(np.pi)), np.float32)
+    return np.asarray(signal(advance) / signal(float(np.pi)), np.float32)
 
 
-def inversion_recovery(t1: Array, density: Array, inversion_ms: float, repetition_ms: float) -> Array:
+def inversion_recovery(
+    t1: Array, density: Array, inversion_ms: float, repetition_ms: float
+) -> Array:
     """Longitudinal magnetisation at the inversion time, inverted every ``repetition_ms``.
 
     M = PD (1 - 2 exp(-TI / T1) + exp(-TR / T1)): late enhancement, one or two beats apart.
     """
-    return np.asarray(
-        density * (1 - 2 * np.exp(-inversion_ms / t1) + np.exp(-repetition_ms / t1))
-    )
+    return np.asarray(density * (1 - 2 * np.exp(-inversion_ms / t1) + np.exp(-repetition_ms / t1)))
 
 
 def null_time(t1: float, repetition_ms: float) -> float:
@@ -101,8 +99,6 @@ def null_time(t1: float, repetition_ms: float) -> float:
     return float(t1 * np.log(2 / (1 + np.exp(-repetition_ms / t1))))
 
 
-def spin_echo(
-    t1: Array, t2: Array, density: Array, echo_ms: float, repetition_ms: float
-) -> Array:
+def spin_echo(t1: Array, t2: Array, density: Array, echo_ms: float, repetition_ms: float) -> Array:
     """Turbo spin echo or T2-prepared readout: PD (1 - exp(-TR / T1)) exp(-TE / T2)."""
     return np.asarray(density * (1 - np.exp(-repetition_ms / t1)) * np.exp(-echo_ms / t2))

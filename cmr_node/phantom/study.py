@@ -14,18 +14,19 @@ from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from pathlib import Path
 
-import numpy as np
 from pydicom.dataset import FileDataset
 
 from cmr_node import __version__
 from cmr_node.geometry.orientation import Orientation
-from cmr_node.geometry.plane import Plane, reorient
+from cmr_node.geometry.plane import reorient
 from cmr_node.geometry.standard_view import View
 from cmr_node.phantom import headers
 from cmr_node.phantom.anatomy import Patient
 from cmr_node.phantom.enhanced import multi_frame
-from cmr_node.phantom.planes import VIEWS, view_planes
-from cmr_node.phantom.render import Cine, render_cine
+from cmr_node.phantom.groups import Group
+from cmr_node.phantom.planes import VIEWS
+from cmr_node.phantom.render import Cine
+from cmr_node.phantom.scan import Acquired, Contrast, Cut, Stack, cuts, scan
 
 Truth = dict[str, dict[str, str]]
 """Series Instance UID -> {"view": View, "stored_as": Orientation}; plain text, fit for JSON."""
@@ -36,6 +37,7 @@ class Plan:
     """What is scanned of which patient, and how it is stored.  Lengths in mm."""
 
     seed: int
+    group: Group | None = Group.NORMAL  #: the patient's disease; None draws it from the seed
     views: tuple[View, ...] = VIEWS
     slices: int = 8  #: of the short axis
     phases: int = 12
@@ -72,13 +74,6 @@ class Plan:
         return self.slices if view is View.SAX else 1
 
 
-@dataclass(frozen=True, slots=True)
-class _Slice:
-    view: View
-    plane: Plane  #: of the standard view
-    place: headers.Place
-
-
 def simulate_study(plan: Plan) -> Iterator[FileDataset]:
     """Scan: all phases of one slice after the other, as the plan orders the views.
 
@@ -96,7 +91,7 @@ def simulate_study(plan: Plan) -> Iterator[FileDataset]:
 
 
 def _images(plan: Plan) -> Iterator[FileDataset]:
-    patient = Patient.draw(plan.seed)
+    patient = Patient.draw(plan.seed, plan.group)
     study = headers.Study(
         key=plan.key,
         patient=f"PHANTOM-{plan.seed}",
@@ -104,25 +99,26 @@ def _images(plan: Plan) -> Iterator[FileDataset]:
         protocol=plan.protocol,
         phases=plan.phases,
     )
-    for number, cut in enumerate(_slices(plan, patient)):
-        images = render_cine(
-            patient,
-            cut.plane,
-            plan.phases,
-            plan.protocol,
-            np.random.default_rng([plan.seed, 1, number]),
-        )
-        turned = cut.place.stored_as.apply(images)
-        plane = reorient(cut.plane, cut.place.stored_as)
-        for phase in range(plan.phases):
-            yield headers.image(study, cut.place, plane, phase, turned[phase])
+    places = iter(_places(plan, patient))
+    for view in plan.views:
+        for slice_ in scan(patient, _stack(plan, view), _key(plan, view)):
+            yield from _slice_images(study, next(places), slice_)
+
+
+def _slice_images(
+    study: headers.Study, place: headers.Place, acquired: Acquired
+) -> Iterator[FileDataset]:
+    turned = place.stored_as.apply(acquired.images[Contrast.CINE])
+    plane = reorient(acquired.cut.plane, place.stored_as)
+    for phase in range(study.phases):
+        yield headers.image(study, place, plane, phase, turned[phase])
 
 
 def truth(plan: Plan) -> Truth:
     """What each series of the study shows and how it is stored."""
     return {
-        str(cut.place.series_uid): {"view": str(cut.view), "stored_as": str(cut.place.stored_as)}
-        for cut in _slices(plan, Patient.draw(plan.seed))
+        str(place.series_uid): {"view": str(cut.view), "stored_as": str(place.stored_as)}
+        for cut, place in _placed(plan, Patient.draw(plan.seed, plan.group))
     }
 
 
@@ -141,32 +137,43 @@ def write_study(
     return truth(plan)
 
 
-def _slices(plan: Plan, patient: Patient) -> list[_Slice]:
-    cuts: list[_Slice] = []
+def _stack(plan: Plan, view: View) -> Stack:
+    return Stack(
+        view=view,
+        protocol=plan.protocol,
+        slices=plan.slices_of(view),
+        phases=plan.phases,
+        shape=(plan.rows, plan.columns),
+        pixel_spacing=plan.pixel_spacing,
+        gap=plan.gap,
+    )
+
+
+def _key(plan: Plan, view: View) -> tuple[int, ...]:
+    return plan.seed, list(View).index(view)
+
+
+def _places(plan: Plan, patient: Patient) -> list[headers.Place]:
+    return [place for _, place in _placed(plan, patient)]
+
+
+def _placed(plan: Plan, patient: Patient) -> list[tuple[Cut, headers.Place]]:
+    placed: list[tuple[Cut, headers.Place]] = []
     series_number = 0
     for view in plan.views:
-        planes = view_planes(
-            patient.heart,
-            view,
-            shape=(plan.rows, plan.columns),
-            pixel_spacing=plan.pixel_spacing,
-            slices=plan.slices,
-            gap=plan.gap,
-            rng=np.random.default_rng([plan.seed, 0, list(View).index(view)]),
-        )
-        for index, plane in enumerate(planes):
-            alone = plan.series_per_slice or index == 0
-            series_number += alone
-            series = [plan.key, view, index if plan.series_per_slice else "stack"]
+        stack = cuts(patient, _stack(plan, view), _key(plan, view))
+        for cut in stack:
+            series_number += plan.series_per_slice or cut.index == 0
+            series = [plan.key, view, cut.index if plan.series_per_slice else "stack"]
             place = headers.Place(
                 series_uid=headers.derived_uid(*series),
                 series_number=series_number,
                 description=f"cine_{view}" if plan.described else "",
-                slice_index=0 if plan.series_per_slice else index,
-                slices=1 if plan.series_per_slice else len(planes),
-                acquisition=len(cuts),
-                gap=plan.gap if len(planes) > 1 else None,
+                slice_index=0 if plan.series_per_slice else cut.index,
+                slices=1 if plan.series_per_slice else len(stack),
+                acquisition=len(placed),
+                gap=plan.gap if len(stack) > 1 else None,
                 stored_as=plan.orientation_of(view),
             )
-            cuts.append(_Slice(view, plane, place))
-    return cuts
+            placed.append((cut, place))
+    return placed

@@ -45,7 +45,7 @@ class Thorax:
             right_dome=right_dome,
             left_dome=left_dome,
             branches=(Field.draw(rng, 4, 3, 9), Field.draw(rng, 4, 3, 9)),
-            soft=Field.draw(rng, 4, 14, 45),
+            soft=Field.draw(rng, 4, 22, 70),
             vessels=_great_vessels(rng, wall, root, trunk),
         )
 
@@ -100,14 +100,14 @@ class Thorax:
         bearing = np.where(x > 5, np.float32(22), np.float32(26)) * away / far
         bearing += 0.055 * away
         one, other = (field.at(bearing) for field in self.branches)
-        calibre = 1.9 * np.exp(-far / 60) + np.float32(0.30)
+        calibre = 2.6 * np.exp(-far / 60) + np.float32(0.55)
         label[(one**2 + other**2) < (0.42 * calibre / np.sqrt(far)) ** 2] = Tissue.BLOOD
         soft = self.soft.at(points)
         width = np.clip(9 + 0.30 * (y + 35), 7, 26) + 0.10 * np.maximum(z, 0) + 9 * soft
         middle = side < width
         label[middle] = Tissue.FAT
-        label[middle & (np.abs(soft) < 0.05)] = Tissue.MUSCLE  # septa and small vessels
-        label[middle & (soft > 0.42)] = Tissue.MUSCLE  # lymph nodes, thymus
+        label[middle & (np.abs(soft) < 0.014)] = Tissue.MUSCLE  # septa and small vessels
+        label[middle & (soft > 0.55)] = Tissue.MUSCLE  # lymph nodes, thymus
         trachea = np.hypot(x - 2, y - 22)
         label[middle & (trachea < 10) & (z > 45)] = Tissue.CARTILAGE
         label[middle & (trachea < 8.5) & (z > 45)] = Tissue.AIR
@@ -139,7 +139,8 @@ def _great_vessels(
     tail = wall.back - 14
     aorta = [(x, y, z), (x - 6, y - 2, z + 42), (x + 2, y + 12, z + 62), (18, tail - 12, z + 60)]
     aorta += [(25, tail, z + 38), (24, tail, 0), (17, tail + 1, -150)]
-    pieces = list(zip(aorta[:-1], aorta[1:], [ascending] * 2 + [descending + 1] + [descending] * 3))
+    radii = [ascending] * 2 + [descending + 1] + [descending] * 3
+    pieces = list(zip(aorta[:-1], aorta[1:], radii, strict=True))
     tx, ty, tz = trunk
     fork = (tx - 2, ty + 34, tz + 20)
     pieces += [

@@ -63,7 +63,7 @@ SCARRED = (Tissue.SCAR, Tissue.NO_REFLOW)
 """What counts as scar; the border zone does not."""
 LV_MUSCLE = (Tissue.MYOCARDIUM, Tissue.SCAR, Tissue.BORDER, Tissue.NO_REFLOW, Tissue.OEDEMA)
 """What is between endocardial and epicardial contour of the left ventricle."""
-OPPOSED = (Tissue.FAT, Tissue.EPICARDIAL_FAT, Tissue.MARROW)
+OPPOSED = (Tissue.FAT, Tissue.EPICARDIAL_FAT)
 """What holds mostly fat, whose signal opposes that of water at TE = TR / 2."""
 
 
@@ -86,14 +86,14 @@ def _table(tesla: float) -> dict[Tissue, Spin]:
 
     blood = Spin(of(1550, 1850), of(200, 150), 0.90, 0.04, of(450, 514))
     muscle = Spin(of(1064, 1195), of(50, 45), 0.84, 0.06, of(540, 630))
-    fat = Spin(of(290, 370), of(55, 50), 0.65, 0.06)
+    fat = Spin(of(260, 350), of(55, 50), 0.70, 0.06)
     return {
         Tissue.AIR: Spin(1000, 10, 0.0, 0.0),
         Tissue.FAT: fat,
         Tissue.MUSCLE: Spin(of(930, 1100), of(43, 38), 0.80, 0.12, of(560, 640)),
         Tissue.CORTICAL_BONE: Spin(250, 12, 0.08, 0.2),
-        Tissue.MARROW: Spin(of(420, 480), 48, 0.48, 0.15),
-        Tissue.LUNG: Spin(of(1150, 1300), of(30, 22), 0.10, 0.45, 500),
+        Tissue.MARROW: Spin(of(520, 580), 44, 0.34, 0.15),
+        Tissue.LUNG: Spin(of(1150, 1300), of(30, 22), 0.065, 0.5, 500),
         Tissue.LIVER: Spin(of(600, 780), of(42, 34), 0.82, 0.08, of(330, 380)),
         Tissue.SPLEEN: Spin(of(1050, 1250), of(80, 62), 0.85, 0.05, of(420, 470)),
         Tissue.STOMACH: Spin(of(1150, 1300), 85, 0.85, 0.16),
@@ -107,8 +107,8 @@ def _table(tesla: float) -> dict[Tissue, Spin]:
         Tissue.MYOCARDIUM: muscle,
         Tissue.PAPILLARY: muscle,
         Tissue.RV_WALL: muscle,
-        Tissue.SCAR: Spin(of(1330, 1560), of(64, 58), 0.86, 0.07, of(380, 430)),
-        Tissue.BORDER: Spin(of(1180, 1330), of(57, 51), 0.85, 0.07, of(460, 530)),
+        Tissue.SCAR: Spin(of(1330, 1560), of(64, 58), 0.86, 0.07, of(415, 470)),
+        Tissue.BORDER: Spin(of(1180, 1330), of(57, 51), 0.85, 0.07, of(475, 545)),
         Tissue.NO_REFLOW: Spin(of(1150, 1250), of(50, 44), 0.80, 0.06, of(900, 1000)),
         Tissue.OEDEMA: Spin(of(1260, 1460), of(71, 62), 0.88, 0.06, of(500, 580)),
         Tissue.PERICARDIUM: Spin(of(900, 1000), 25, 0.30, 0.05),

@@ -16,10 +16,10 @@ from cmr_node.geometry.plane import Plane
 from cmr_node.geometry.standard_view import View, implied_orientation
 from cmr_node.phantom.anatomy import Patient
 from cmr_node.phantom.enhanced import multi_frame
-from cmr_node.phantom.planes import view_planes
-from cmr_node.phantom.render import Cine, render_cine
+from cmr_node.phantom.groups import Group
+from cmr_node.phantom.render import Cine, cine_contrast
 from cmr_node.phantom.study import Plan, simulate_study, truth, write_study
-from cmr_node.phantom.tissues import SPINS, Tissue, bssfp
+from cmr_node.phantom.tissues import Tissue
 
 SMALL = {"slices": 3, "phases": 2, "rows": 50, "columns": 60, "pixel_spacing": 4.0, "gap": 24.0}
 ALL = [View.SAX, View.TWO_CHAMBER, View.FOUR_CHAMBER]
@@ -54,17 +54,17 @@ def plane(ds: pydicom.Dataset) -> Plane:
 
 
 def expected(patient: Patient, points: np.ndarray, phase: float) -> np.ndarray:
-    signal = np.array([abs(bssfp(SPINS[tissue], 60, 3.0)) for tissue in Tissue])
-    return signal[patient.labels(np.moveaxis(points, -1, 0).astype(np.float32), phase)]
+    signal, _ = cine_contrast(patient, Cine())
+    return np.abs(signal)[patient.labels(np.moveaxis(points, -1, 0).astype(np.float32), phase)]
 
 
 @pytest.mark.parametrize("orientation", Orientation)
 def test_each_pixel_shows_the_tissue_at_the_place_its_header_names(orientation):
-    patient = Patient.draw(1)
+    patient = Patient.draw(1, Group.NORMAL)
     for ds in scanned(1, orientation)[::2]:  # the first phase of each slice
         there = expected(patient, places(ds), 0.0)
         agreement = np.corrcoef(there.ravel(), ds.pixel_array.ravel())[0, 1]
-        assert agreement > 0.75
+        assert agreement > 0.55  # the coils brighten what is near them
         turned = ds.pixel_array[::-1, ::-1]
         assert agreement > np.corrcoef(there.ravel(), turned.ravel())[0, 1] + 0.3
 
@@ -81,13 +81,13 @@ def test_however_it_is_stored_each_value_keeps_its_place_in_the_patient(orientat
 
 @pytest.mark.parametrize("orientation", Orientation)
 def test_the_left_ventricle_lies_where_anatomy_has_it(orientation):
-    heart = Patient.draw(1).heart
+    heart = Patient.draw(1, Group.NORMAL).heart
     middle = heart.place(0, 0, 0.47 * heart.length)
     ds = scanned(1, orientation)[2]  # the second of three short-axis slices
     where = places(ds)
     near = np.linalg.norm(where - middle, axis=-1) < 30
     bright = ds.pixel_array > 0.75 * np.percentile(ds.pixel_array[near], 95)
-    lumen = where[near & bright & (((where - middle) @ heart.septal) < heart.cavity_radius)]
+    lumen = where[near & bright & (((where - middle) @ heart.septal) < heart.left.cavity_radius)]
     assert np.linalg.norm(lumen.mean(axis=0) - middle) < 8
 
 
@@ -112,7 +112,7 @@ def test_two_hundred_patients_are_all_clear_cases():
     """A demo with any seed shows a decision, not a doubt; see also the frames in planes.py."""
     for seed in range(200):
         plan = small(seed, views=(View.SAX,), slices=1)
-        patient = Patient.draw(seed)
+        patient = Patient.draw(seed, Group.NORMAL)
         right, down = -patient.heart.septal, -patient.heart.anterior
         evidence = implied_orientation(
             Plane((0.0, 0.0, 0.0), tuple(right), tuple(down), (1.0, 1.0), (2, 3)), plan.views[0]
@@ -198,7 +198,7 @@ def test_orientations_left_out_of_the_plan_mean_identity():
 def test_the_heart_beats_and_the_liver_does_not():
     plan = small(3, views=(View.SAX,), slices=1, phases=4, rows=100, columns=120, pixel_spacing=2.0)
     first, second = list(simulate_study(plan))[:2]
-    patient = Patient.draw(3)
+    patient = Patient.draw(3, Group.NORMAL)
     change = np.abs(first.pixel_array.astype(float) - second.pixel_array)
     labels = patient.labels(np.moveaxis(places(first), -1, 0).astype(np.float32), 0.0)
     assert change[labels == Tissue.LIVER].mean() < 15  # noise
@@ -225,7 +225,7 @@ def test_short_axis_slices_are_parallel_and_a_gap_apart():
     positions = np.array([plane(ds).position for ds in sax[::2]])
     steps = np.diff(positions, axis=0)
     np.testing.assert_allclose(np.abs(steps @ plane(sax[0]).normal), 24.0, atol=1e-5)
-    heart = Patient.draw(1).heart
+    heart = Patient.draw(1, Group.NORMAL).heart
     assert np.all(steps @ heart.apical > 0)  # from base to apex
 
 
@@ -289,9 +289,10 @@ def test_descriptions_can_be_left_out():
     assert not any("SeriesDescription" in ds for ds in simulate_study(small(described=False)))
 
 
-def test_a_view_the_phantom_cannot_show_is_refused_by_name():
-    with pytest.raises(ValueError, match="no view 3ch, allowed are sax, 2ch, 4ch"):
-        list(simulate_study(small(views=(View.THREE_CHAMBER,))))
+def test_every_view_can_be_scanned():
+    views = (*ALL, View.THREE_CHAMBER, View.OTHER)
+    facts = truth(small(views=views))
+    assert [fact["view"] for fact in facts.values()] == ["sax", "2ch", "4ch", "3ch", "other"]
 
 
 def test_files_are_written_with_progress_and_the_truth_beside_them(tmp_path):
@@ -326,20 +327,3 @@ def test_dciodvfy_finds_no_error(tmp_path, changes):
         sop_class = "EnhancedMRImage" if changes.get("multi_frame") else "MRImage"
         assert sop_class in (done.stderr + done.stdout).split()
         assert "Error" not in done.stderr + done.stdout
-
-
-def test_a_slice_far_below_the_right_ventricle_divides_by_nothing() -> None:
-    """Seed 2 has a pixel where its outline once divided by zero; a warning is an error here."""
-    plan = Plan(seed=2, views=(View.SAX,), slices=10, phases=25, rows=208, columns=256)
-    planes = view_planes(
-        Patient.draw(2).heart,
-        View.SAX,
-        shape=(208, 256),
-        pixel_spacing=1.4,
-        slices=10,
-        gap=plan.gap,
-        rng=np.random.default_rng([2, 0, list(View).index(View.SAX)]),
-    )
-    noise = np.random.default_rng([2, 1, 8])
-    images = render_cine(Patient.draw(2), planes[8], plan.phases, plan.protocol, noise)
-    assert images.shape == (25, 208, 256)
