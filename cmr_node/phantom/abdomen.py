@@ -28,6 +28,7 @@ class Abdomen:
     meal: float  #: 0 empty (folded walls), 1 full
     content: Field  #: what the loops of bowel hold
     loops: tuple[Field, Field]  #: bowel runs where both are 0
+    gall_bladder: tuple[float, float, float]  #: its middle
     lumps: Field
     folds: Field
     tree: tuple[Field, Field]  #: vessels of the liver run where both are 0
@@ -48,6 +49,11 @@ class Abdomen:
             meal=float(rng.uniform(0, 1)),
             content=Field.draw(rng, 3, 60, 140),
             loops=(Field.draw(rng, 3, 58, 100), Field.draw(rng, 3, 58, 100)),
+            gall_bladder=(
+                float(rng.uniform(-70, -38)),
+                float(rng.uniform(-55, -20)),
+                float(rng.uniform(-140, -105)),
+            ),
             lumps=Field.draw(rng, 4, 50, 130),
             folds=Field.draw(rng, 4, 12, 30),
             tree=(Field.draw(rng, 3, 28, 70), Field.draw(rng, 3, 28, 70)),
@@ -136,5 +142,6 @@ class Abdomen:
         calibre = 0.06 + 0.13 * np.exp(-cava / 45)
         label[liver & (one**2 + other**2 < calibre**2)] = Tissue.BLOOD
         label[np.hypot(x + 24, y - 20) < 12] = Tissue.BLOOD
-        gall = np.sqrt(((x + 42) / 14) ** 2 + ((y + 38) / 18) ** 2 + ((z + 108) / 26) ** 2)
+        gx, gy, gz = self.gall_bladder
+        gall = ((x - gx) / 13) ** 2 + ((y - gy) / 17) ** 2 + ((z - gz) / 24) ** 2
         label[gall < 1] = Tissue.STOMACH

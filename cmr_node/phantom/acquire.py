@@ -54,11 +54,11 @@ def coil_sensitivity(
         for axis in range(3)
     )
     x0, z0 = rng.normal(25, 20), rng.normal(-5, 25)
-    reach = rng.uniform(48, 75)
+    reach = rng.uniform(38, 62)
     chest = np.exp(-np.maximum(y + half_depth + 8, 0) / reach)
     chest *= np.exp(-(((x - x0) / 190) ** 2) - ((z - z0) / 150) ** 2)
     back = np.exp(-np.maximum(half_depth - y, 0) / 60) * np.exp(-(((z - z0) / 190) ** 2))
-    sum_of_both = 0.22 + 2.3 * chest + rng.uniform(0.5, 1.3) * back
+    sum_of_both = 0.18 + rng.uniform(3, 6) * chest + rng.uniform(0.4, 1.2) * back
     wave = Field.draw(rng, 3, 150, 420)
     points = np.stack([x, y, z]).reshape(3, -1).astype(np.float32)
     ripple = 1 + 0.28 * wave.at(points).reshape(plane.shape)

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from cmr_node.phantom import signals
 from cmr_node.phantom.acquire import Image
 from cmr_node.phantom.molli import LONGEST_MS, Molli
-from cmr_node.phantom.tissues import LV_MUSCLE, Tissue
+from cmr_node.phantom.tissues import CHAMBERS, LV_MUSCLE, Tissue
 
 JITTER_SD = 0.12  #: of the logarithm of T1, T2 and proton density
 
@@ -40,7 +40,7 @@ SHARES = {
     Kind.T1_MAP: 0.10,
     Kind.ANY: 0.30,
 }
-_CHAMBERS = [Tissue.LV_BLOOD, Tissue.RV_BLOOD, Tissue.LA_BLOOD, Tissue.RA_BLOOD]
+_CHAMBERS = list(CHAMBERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ def _cine(
 ) -> npt.NDArray[np.float64]:
     t1, t2, density = signals.relaxation(tesla, jitter)
     signal = signals.bssfp(t1, t2, density, rng.uniform(35, 75), rng.uniform(2.6, 3.6))
-    signal[_CHAMBERS] *= rng.uniform(0.75, 1.25)  # fresh blood flows in
+    signal[_CHAMBERS] *= rng.uniform(0.85, 1.5)  # fresh blood flows in
     return signal * signals.fat_sign()
 
 

@@ -18,7 +18,7 @@ from cmr_node.phantom.acquire import Image, Receive
 from cmr_node.phantom.anatomy import Patient
 from cmr_node.phantom.molli import Molli, fit
 from cmr_node.phantom.sample import Sampling, Slice, pixel_mean
-from cmr_node.phantom.tissues import Tissue
+from cmr_node.phantom.tissues import CHAMBERS, OPPOSED, Tissue
 
 Pixels = npt.NDArray[np.uint16]
 
@@ -32,8 +32,9 @@ QUIET = 0.72  #: phase of diastasis, when still images are taken
 class Cine:
     """A balanced SSFP protocol, echo in the middle of TR; times in ms, lengths in mm."""
 
-    flip_deg: float = 55.0
+    flip_deg: float = 60.0
     repetition_ms: float = 3.0
+    inflow: float = 1.2  #: by what fresh blood is brighter than blood in the steady state
     thickness: float = 8.0
     tesla: float = 1.5
     across: int = 2  #: samples of a pixel along each side
@@ -58,7 +59,7 @@ class LateEnhancement:
 
 @dataclass(frozen=True, slots=True)
 class T2Weighted:
-    """Dark-blood turbo spin echo with or without fat suppression, or T2-prepared bSSFP."""
+    """Dark-blood turbo spin echo, fat nulled by inversion (STIR) or not, or T2-prepared bSSFP."""
 
     echo_ms: float = 60.0
     dark_blood: bool = True
@@ -215,6 +216,8 @@ def cine_contrast(patient: Patient, protocol: Cine) -> tuple[Image, Image]:
     """Signal and relative roughness of each tissue, (tissues,) each; likewise below."""
     relaxation = signals.relaxation(protocol.tesla, patient.tissue_jitter)
     signal = signals.bssfp(*relaxation, protocol.flip_deg, protocol.repetition_ms)
+    signal[list(CHAMBERS)] *= protocol.inflow
+    signal[Tissue.BLOOD] *= protocol.inflow
     return _single(signal * signals.fat_sign()), _single(signals.roughness())
 
 
@@ -230,14 +233,16 @@ def late_enhancement_contrast(patient: Patient, protocol: LateEnhancement) -> tu
 def t2_contrast(patient: Patient, protocol: T2Weighted) -> tuple[Image, Image]:
     """See :func:`cine_contrast`."""
     relaxation = signals.relaxation(protocol.tesla, patient.tissue_jitter)
-    signal = signals.spin_echo(*relaxation, protocol.echo_ms, 2 * 60_000 / patient.heart_rate_bpm)
+    repetition = 2 * 60_000 / patient.heart_rate_bpm
+    signal = signals.spin_echo(*relaxation, protocol.echo_ms, repetition)
     if protocol.dark_blood:
-        for tissue in (Tissue.LV_BLOOD, Tissue.RV_BLOOD, Tissue.LA_BLOOD, Tissue.RA_BLOOD):
-            signal[tissue] *= 0.10
+        signal[list(CHAMBERS)] *= 0.10
         signal[Tissue.BLOOD] *= 0.15
     if protocol.suppressed_fat:
-        for tissue in (Tissue.FAT, Tissue.EPICARDIAL_FAT, Tissue.MARROW):
-            signal[tissue] *= 0.15
+        t1, *_ = relaxation
+        null = signals.null_time(float(t1[Tissue.FAT]), repetition)
+        signal *= np.abs(1 - 2 * np.exp(-null / t1))
+        signal[list(OPPOSED)] += 0.02  # what moves or lies off resonance escapes
     elif not protocol.dark_blood:
         signal *= signals.fat_sign()
     return _single(signal), _single(signals.roughness())

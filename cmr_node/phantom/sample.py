@@ -17,10 +17,10 @@ import numpy.typing as npt
 from cmr_node.geometry.plane import Plane
 from cmr_node.phantom.anatomy import Patient
 from cmr_node.phantom.fields import Points
-from cmr_node.phantom.tissues import Labels, Tissue
+from cmr_node.phantom.tissues import CHAMBERS, Labels, Tissue
 
 _BLOOD = np.zeros(len(Tissue), np.bool_)
-_BLOOD[[Tissue.LV_BLOOD, Tissue.RV_BLOOD, Tissue.LA_BLOOD, Tissue.RA_BLOOD, Tissue.BLOOD]] = True
+_BLOOD[[*CHAMBERS, Tissue.BLOOD]] = True
 
 
 @dataclass(frozen=True, slots=True)

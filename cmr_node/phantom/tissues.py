@@ -59,6 +59,8 @@ class Tissue(IntEnum):
 
 LV_CAVITY = (Tissue.LV_BLOOD, Tissue.PAPILLARY)
 """What is inside the endocardial contour where papillary muscles count as cavity."""
+CHAMBERS = (Tissue.LV_BLOOD, Tissue.RV_BLOOD, Tissue.LA_BLOOD, Tissue.RA_BLOOD)
+"""Blood in the heart."""
 SCARRED = (Tissue.SCAR, Tissue.NO_REFLOW)
 """What counts as scar; the border zone does not."""
 LV_MUSCLE = (Tissue.MYOCARDIUM, Tissue.SCAR, Tissue.BORDER, Tissue.NO_REFLOW, Tissue.OEDEMA)
@@ -84,18 +86,18 @@ def _table(tesla: float) -> dict[Tissue, Spin]:
     def of(low: float, high: float) -> float:
         return high if at3 else low
 
-    blood = Spin(of(1550, 1850), of(200, 150), 0.90, 0.04, of(450, 514))
-    muscle = Spin(of(1064, 1195), of(50, 45), 0.84, 0.06, of(540, 630))
-    fat = Spin(of(260, 350), of(55, 50), 0.70, 0.06)
+    blood = Spin(of(1550, 1850), of(200, 150), 0.90, 0.09, of(450, 514))
+    muscle = Spin(of(1064, 1195), of(50, 45), 0.84, 0.13, of(540, 630))
+    fat = Spin(of(260, 350), of(55, 50), 0.70, 0.10)
     return {
         Tissue.AIR: Spin(1000, 10, 0.0, 0.0),
         Tissue.FAT: fat,
-        Tissue.MUSCLE: Spin(of(930, 1100), of(43, 38), 0.80, 0.12, of(560, 640)),
+        Tissue.MUSCLE: Spin(of(930, 1100), of(43, 38), 0.80, 0.22, of(560, 640)),
         Tissue.CORTICAL_BONE: Spin(250, 12, 0.08, 0.2),
         Tissue.MARROW: Spin(of(520, 580), 44, 0.34, 0.15),
-        Tissue.LUNG: Spin(of(1150, 1300), of(30, 22), 0.065, 0.5, 500),
-        Tissue.LIVER: Spin(of(600, 780), of(42, 34), 0.82, 0.08, of(330, 380)),
-        Tissue.SPLEEN: Spin(of(1050, 1250), of(80, 62), 0.85, 0.05, of(420, 470)),
+        Tissue.LUNG: Spin(of(1150, 1300), of(30, 22), 0.035, 0.6, 500),
+        Tissue.LIVER: Spin(of(600, 780), of(42, 34), 0.82, 0.14, of(420, 480)),
+        Tissue.SPLEEN: Spin(of(1050, 1250), of(80, 62), 0.85, 0.10, of(430, 480)),
         Tissue.STOMACH: Spin(of(1150, 1300), 85, 0.85, 0.16),
         Tissue.FLUID: Spin(of(3200, 3800), 900, 0.98, 0.03),
         Tissue.BLOOD: blood,
