@@ -21,13 +21,14 @@ class Abdomen:
     """Lengths in mm."""
 
     liver_edge: float  #: x to which the left lobe reaches in front
+    liver_floor: float  #: z of its lower edge far right
     stomach: tuple[float, float, float]  #: its half axes
     stomach_top: float  #: z
     spleen_top: float
     gas: float  #: y in front of which the stomach holds gas
     meal: float  #: 0 empty (folded walls), 1 full
     content: Field  #: what the loops of bowel hold
-    loops: tuple[Field, Field]  #: bowel runs where both are 0
+    loops: tuple[Field, Field, Field]  #: bowel runs where two have a certain value
     gall_bladder: tuple[float, float, float]  #: its middle
     lumps: Field
     folds: Field
@@ -38,17 +39,22 @@ class Abdomen:
         """Organs under domes of the diaphragm of these heights (z)."""
         return cls(
             liver_edge=float(rng.uniform(38, 92)),
+            liver_floor=float(rng.uniform(-150, -118)),
             stomach=(
-                float(rng.uniform(30, 46)),
+                float(rng.uniform(26, 42)),
                 float(rng.uniform(38, 58)),
-                float(rng.uniform(32, 50)),
+                float(rng.uniform(24, 42)),
             ),
             stomach_top=left_dome - float(rng.uniform(2, 12)),
             spleen_top=left_dome - float(rng.uniform(6, 26)),
             gas=float(rng.uniform(-60, -22)),
             meal=float(rng.uniform(0, 1)),
             content=Field.draw(rng, 3, 60, 140),
-            loops=(Field.draw(rng, 3, 58, 100), Field.draw(rng, 3, 58, 100)),
+            loops=(
+                Field.draw(rng, 3, 55, 95),
+                Field.draw(rng, 3, 55, 95),
+                Field.draw(rng, 3, 55, 95),
+            ),
             gall_bladder=(
                 float(rng.uniform(-70, -38)),
                 float(rng.uniform(-55, -20)),
@@ -79,9 +85,9 @@ class Abdomen:
 
     def _bowel(self, label: Labels, points: Points, lumps: Points) -> None:
         """Loops wind where two fields are near 0 together; what they hold changes slowly."""
-        one, other = (field.at(points) for field in self.loops)
+        one, other, third = (field.at(points) for field in self.loops)
         # A field rises by about 0.03 per mm where it crosses 0.
-        away = np.sqrt(one**2 + other**2) * np.float32(33)
+        away = np.sqrt(np.minimum(one**2 + other**2, (one - 0.4) ** 2 + third**2)) * 33
         calibre = np.float32(11) + 9 * lumps
         thick = 2.0 + 5.0 * np.clip(one * other * 12 + 0.3, 0, 1)
         label[away < calibre] = Tissue.MUSCLE
@@ -131,7 +137,9 @@ class Abdomen:
     def _liver(self, label: Labels, points: Points, lumps: Points) -> None:
         x, y, z = points
         edge = self.liver_edge - 0.95 * (y + 45) + 22 * lumps
-        under = -165 + 0.52 * (x + 110) - 0.30 * (y + 30) + 18 * lumps  # thins to the left
+        under = (
+            self.liver_floor + 0.62 * (x + 110) - 0.25 * (y + 30) + 26 * lumps
+        )  # thins to the left
         out = np.maximum(x - edge, 0.75 * (under - z))
         label[out < 3] = Tissue.FAT
         liver = out < 0

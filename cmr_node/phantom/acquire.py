@@ -37,16 +37,21 @@ class Receive:
     signal_to_noise: float = 22.0  #: of myocardium under a coil of sensitivity 1
     sampled: tuple[float, float] = (0.72, 0.9)  #: of the rows and columns of k-space; rest zero
     filtered: float = 0.45  #: 0 a hard edge of k-space (ringing), 1 a Hann window
-    ghost: float = 0.02  #: height of the ghosts of breathing and pulsation, relative
+    ghost: float = 0.04  #: height of the ghosts of breathing and pulsation, relative
     coils: float = 1.0  #: unevenness of the coils' sensitivity, 0 none; 1 typical, not evened
     shim_hz: float = 35.0  #: sd of the off-resonance over the chest
     border: Border = Border.NONE
 
 
 def coil_sensitivity(
-    plane: Plane, half_depth: float, unevenness: float, rng: np.random.Generator
+    plane: Plane, skin: tuple[float, float], unevenness: float, rng: np.random.Generator
 ) -> Image:
-    """(rows, columns): an array on the chest and one in the table, about 1 at the heart."""
+    """(rows, columns): an array on the chest and one in the table, about 1 at the heart.
+
+    ``skin`` is where they lie: y of the chest's and the back's surface, mm.  ``unevenness`` is 0
+    for an evened picture and 1 for one as received.
+    """
+    front, rear = skin
     rows, columns = np.arange(plane.shape[0]), np.arange(plane.shape[1])
     between_rows, between_columns = plane.steps
     x, y, z = (
@@ -54,11 +59,12 @@ def coil_sensitivity(
         for axis in range(3)
     )
     x0, z0 = rng.normal(25, 20), rng.normal(-5, 25)
-    reach = rng.uniform(38, 62)
-    chest = np.exp(-np.maximum(y + half_depth + 8, 0) / reach)
+    reach = rng.uniform(75, 140)
+    deep = np.maximum(y - front + 8, 0)
+    chest = np.exp(-deep / reach) + rng.uniform(1.5, 4.5) * np.exp(-deep / rng.uniform(18, 30))
     chest *= np.exp(-(((x - x0) / 190) ** 2) - ((z - z0) / 150) ** 2)
-    back = np.exp(-np.maximum(half_depth - y, 0) / 60) * np.exp(-(((z - z0) / 190) ** 2))
-    sum_of_both = 0.18 + rng.uniform(3, 6) * chest + rng.uniform(0.4, 1.2) * back
+    back = np.exp(-np.maximum(rear - y, 0) / 45) * np.exp(-(((z - z0) / 190) ** 2))
+    sum_of_both = 0.18 + rng.uniform(1.6, 3.0) * chest + rng.uniform(0.6, 2.5) * back
     wave = Field.draw(rng, 3, 150, 420)
     points = np.stack([x, y, z]).reshape(3, -1).astype(np.float32)
     ripple = 1 + 0.28 * wave.at(points).reshape(plane.shape)

@@ -56,6 +56,8 @@ class Patient:
         root = heart.place(*(atria.root + 28 * atria.root_axis))
         trunk = heart.place(*right.pulmonary_valve)
         jitter = np.exp(general.normal(0, (0.03, 0.05, 0.03), (len(Tissue), 3)))
+        meals = [Tissue.STOMACH, Tissue.BOWEL]  # water, milk, bread
+        jitter[meals] = np.exp(general.normal(0, (0.5, 0.5, 0.1), (2, 3)))
         return cls(
             group=group,
             thorax=Thorax.draw(chest, root, trunk),

@@ -15,6 +15,7 @@ from cmr_node.phantom.fields import Field, Points
 from cmr_node.phantom.tissues import Labels, Tissue
 
 RIB_STEP_MM = 30.0
+FRONT_MM = -103.0  #: y of the skin over the heart
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class ChestWall:
     fat: float  #: thickness of the subcutaneous fat
     breast: float  #: by what it stands out
     muscle: float  #: thickness of the layer over the ribs
+    cone: float  #: by what share the chest narrows per mm towards the neck
     slope: float  #: of the ribs towards the front
     strands: Field  #: sheets of connective tissue in fat and muscle
     lumps: Field
@@ -34,11 +36,12 @@ class ChestWall:
     def draw(cls, rng: np.random.Generator) -> Self:
         """Of an adult, man or woman."""
         return cls(
-            half_width=float(rng.uniform(146, 170)),
-            half_depth=float(rng.uniform(96, 110)),
-            fat=float(rng.uniform(7, 22)),
+            half_width=float(rng.uniform(150, 186)),
+            half_depth=float(rng.uniform(99, 124)),
+            fat=float(rng.uniform(8, 30)),
             breast=float(rng.uniform(12, 38) if rng.random() < 0.45 else rng.uniform(0, 6)),
             muscle=float(rng.uniform(7, 14)),
+            cone=float(rng.uniform(0.0018, 0.0032)),
             slope=float(rng.uniform(0.25, 0.45)),
             strands=Field.draw(rng, 4, 22, 60),
             lumps=Field.draw(rng, 4, 35, 90),
@@ -47,17 +50,31 @@ class ChestWall:
     @property
     def back(self) -> float:
         """y of the centre of the vertebral bodies."""
-        return self.half_depth - 42
+        return self.rear - 42
+
+    @property
+    def middle(self) -> float:
+        """y of the middle: a deep chest is deep behind the heart, not in front of it."""
+        return self.half_depth + FRONT_MM
+
+    @property
+    def rear(self) -> float:
+        """y of the skin of the back."""
+        return self.middle + self.half_depth
 
     def depths(self, points: Points) -> tuple[Points, Points]:
         """Depth (n,) of ``points`` (3, n) below the skin and below the fat, mm."""
         x, y, z = points
+        # The chest is a cone: towards the neck its front leans back and its sides come closer.
+        above = np.clip(z + 25, 0, 170)
+        x = x / (1 - self.cone * np.float32(0.45) * above)
+        y = (y - self.middle - np.float32(0.11) * above) / (1 - self.cone * above)
         square = (x / self.half_width) ** 2, (y / self.half_depth) ** 2
         skin = np.sqrt(
             np.sqrt(square[0] ** 2 + square[1] ** 2) * np.float32(0.45)
             + (square[0] + square[1]) * np.float32(0.55)
         )
-        reach = np.sqrt(x * x + y * y)
+        reach = np.sqrt(x * x + y * y) * (1 - np.float32(0.8) * self.cone * above)
         depth = (1 / np.maximum(skin, np.float32(1e-3)) - 1) * reach
         side = np.abs(x)
         bump = np.exp(-(((side - 78) / 36) ** 2) - ((z - 2) / 46) ** 2) * (y < 0)
@@ -74,16 +91,16 @@ class ChestWall:
         label[depth > 1.5] = Tissue.FAT
         # Sheets of connective tissue, and glands in the breast.
         label[(np.abs(strands) < 0.006) & (depth > 1.5)] = Tissue.MUSCLE
-        if self.breast > 10:
-            gland = (depth - under > 0.6 * self.breast) & (under < -3) & (depth > 6)
-            gland &= (lumps + 0.8 * strands > 0.16) & (y < -40)
-            label[gland] = Tissue.SPLEEN
+        if self.breast > 14:
+            gland = (depth - under > 0.85 * self.breast) & (under < -4) & (depth > 6)
+            gland &= (lumps + 1.2 * strands > 0) & (y < -40)
+            label[gland] = Tissue.MUSCLE
         label[under > 0] = Tissue.MUSCLE
         # Two sheets of muscle with fat between, and fat between their bundles.
         cut = under / np.float32(self.muscle) + 0.25 * lumps
-        label[(under > 0) & (np.abs(cut - 0.55) < 0.06)] = Tissue.FAT
+        label[(under > 0) & (np.abs(cut - 0.55) < 0.035)] = Tissue.FAT
         bundles = np.abs(strands + 0.22 * np.sin(0.33 * (z + 0.6 * np.abs(x)) + 4 * lumps))
-        label[(under > 0) & (cut < 1) & (bundles < 0.028)] = Tissue.FAT
+        label[(under > 0) & (cut < 1) & (bundles < 0.022)] = Tissue.FAT
         self._ribs(label, x, y, z, under - np.float32(self.muscle), lumps)
         self._sternum(label, x, y, z, under)
 
@@ -94,13 +111,14 @@ class ChestWall:
         side = np.abs(x)
         run = (z + self.slope * y + 0.15 * side + 9 * lumps) / np.float32(RIB_STEP_MM)
         run = (run - np.floor(run) - np.float32(0.5)) * np.float32(RIB_STEP_MM)
-        section = np.hypot(run / np.float32(7.5), (inner - 6) / np.float32(3.6))
+        front = (y < -50) & (side < 92)
+        thick = np.where(front, np.float32(5.2), np.float32(3.4))
+        section = np.hypot(run / np.float32(7.5), (inner - 6) / thick)
         band = (inner > 0) & (inner < 12.5)
-        label[band & (inner > 11.0 + 3 * lumps)] = Tissue.FAT
-        front = (y < -0.55 * self.half_depth) & (side < 88)
+        label[band & (inner > 11.5 + 3 * lumps)] = Tissue.FAT
         label[band & (section < 1.0)] = Tissue.CORTICAL_BONE
         label[band & (section < 0.82)] = Tissue.MARROW
-        label[band & (section < 0.9) & front] = Tissue.CARTILAGE
+        label[band & (section < 0.88) & front] = Tissue.CARTILAGE
 
     def _sternum(self, label: Labels, x: Points, y: Points, z: Points, under: Points) -> None:
         front = (y < 0) & (np.abs(x) < 18) & (z > -55)

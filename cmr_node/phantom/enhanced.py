@@ -1,8 +1,8 @@
 """A simulated series as one Enhanced MR instance, the way some scanners send a whole stack.
 
-Enhanced MR Image Storage (PS3.3 A.36): what all frames share is said once, position and phase of
-each frame in its own functional groups.  Made from the single-frame images of the series, so the
-two forms hold the same pixels at the same places.
+The promise kept here: the two forms hold the same pixels at the same places.  Enhanced MR Image
+Storage (PS3.3 A.36) says once what all frames share, and position and phase of each frame in its
+own functional groups; it is made from the single-frame images of the series.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import deepcopy
 
+import numpy as np
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import EnhancedMRImageStorage
 
+from cmr_node.phantom.functional_groups import frame_type, item, shared_groups
 from cmr_node.phantom.headers import derived_uid
-
-FLAVOUR = ["ORIGINAL", "PRIMARY", "CARDIAC", "NONE"]
-"""Image Type of a cine: original, and magnitude says the frame type (PS3.3 C.8.16.1)."""
+from cmr_node.phantom.render import LARGEST, PSIR_ZERO
 
 _CARRIED = (
     "SpecificCharacterSet",
@@ -44,6 +44,8 @@ _CARRIED = (
     "SeriesNumber",
     "SeriesDescription",
     "ProtocolName",
+    "SeriesDate",
+    "SeriesTime",
     "AcquisitionNumber",
     "ContentDate",
     "ContentTime",
@@ -58,8 +60,14 @@ _CARRIED = (
 )
 
 
-def multi_frame(images: Sequence[FileDataset]) -> FileDataset:
+def multi_frame(images: Sequence[FileDataset], rescaled: bool = False) -> FileDataset:
     """One instance of all ``images`` of a series, frame by frame in the order given.
+
+    Parameters
+    ----------
+    rescaled
+        Stored values fill their 12 bits, and slope and intercept give the value back: that of the
+        single-frame image, counted from no signal in a phase-sensitive one.
 
     Raises
     ------
@@ -79,21 +87,15 @@ def multi_frame(images: Sequence[FileDataset]) -> FileDataset:
     ds.DeviceSerialNumber = "1"
     ds.InstanceNumber = 1
     _whole(ds, first)
+    if ds.ImageType[0] == "ORIGINAL":
+        _pulse_sequence(ds, first)
     ds.NumberOfFrames = len(images)
-    ds.SharedFunctionalGroupsSequence = [_shared(first)]
-    positions = list(dict.fromkeys(tuple(image.ImagePositionPatient) for image in images))
-    times = list(dict.fromkeys(image.TriggerTime for image in images))
-    ds.DimensionOrganizationSequence, ds.DimensionIndexSequence = _dimensions(first)
-    ds.PerFrameFunctionalGroupsSequence = [
-        _frame(
-            image,
-            positions.index(tuple(image.ImagePositionPatient)) + 1,
-            times.index(image.TriggerTime) + 1,
-        )
-        for image in images
+    slope, intercept = _scale(ds, images) if rescaled else _as_it_is(ds, images)
+    orientations = _distinct(images, "ImageOrientationPatient")
+    ds.SharedFunctionalGroupsSequence = [
+        shared_groups(first, slope, intercept, oriented=len(orientations) == 1)
     ]
-    ds.PixelData = b"".join(image.PixelData for image in images)
-    ds["PixelData"].VR = "OW"
+    _dimensions(ds, images, orientations)
     ds.file_meta = FileMetaDataset()
     ds.file_meta.MediaStorageSOPClassUID = ds.SOPClassUID
     ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
@@ -102,16 +104,37 @@ def multi_frame(images: Sequence[FileDataset]) -> FileDataset:
     return ds
 
 
-def _item(**attributes: object) -> Dataset:
-    item = Dataset()
-    for keyword, value in attributes.items():
-        setattr(item, keyword, value)
-    return item
+def _as_it_is(ds: FileDataset, images: Sequence[FileDataset]) -> tuple[str, str]:
+    ds.PixelData = b"".join(image.PixelData for image in images)
+    ds["PixelData"].VR = "OW"
+    return "1", "0"
+
+
+def _scale(ds: FileDataset, images: Sequence[FileDataset]) -> tuple[str, str]:
+    """Store the pixels over the whole range; (slope, intercept) that give the values back."""
+    values = np.stack([image.pixel_array for image in images]).astype(np.float64)
+    if "PSIR" in images[0].ImageType:
+        values -= PSIR_ZERO
+    low, high = min(values.min(), 0.0), values.max()
+    slope = f"{max(high - low, 1) / LARGEST:.10g}"
+    stored = np.rint((values - low) / float(slope)).clip(0, LARGEST)
+    ds.PixelData = stored.astype("<u2").tobytes()
+    ds["PixelData"].VR = "OW"
+    return slope, f"{low:g}"
 
 
 def _whole(ds: FileDataset, first: Dataset) -> None:
-    """What holds of the instance: Enhanced MR Image and MR Pulse Sequence modules."""
-    ds.ImageType = FLAVOUR
+    """What holds of any instance: Enhanced MR Image module."""
+    kind = frame_type(first)
+    ds.ImageType = kind.FrameType
+    for keyword in (
+        "PixelPresentation",
+        "VolumetricProperties",
+        "VolumeBasedCalculationTechnique",
+        "ComplexImageComponent",
+        "AcquisitionContrast",
+    ):
+        setattr(ds, keyword, kind[keyword].value)
     ds.AcquisitionDateTime = first.AcquisitionDate + first.AcquisitionTime
     ds.AcquisitionDuration = 8000.0
     ds.ContentQualification = "RESEARCH"
@@ -119,185 +142,115 @@ def _whole(ds: FileDataset, first: Dataset) -> None:
     ds.MagneticFieldStrength = float(first.MagneticFieldStrength)
     ds.KSpaceFiltering = "NONE"
     ds.ApplicableSafetyStandardAgency = "IEC"
-    ds.PixelPresentation = "MONOCHROME"
-    ds.VolumetricProperties = "VOLUME"
-    ds.VolumeBasedCalculationTechnique = "NONE"
-    ds.ComplexImageComponent = "MAGNITUDE"
-    ds.AcquisitionContrast = "UNKNOWN"
-    ds.PulseSequenceName = first.SequenceName
-    ds.MRAcquisitionType = "2D"
-    ds.EchoPulseSequence = "GRADIENT"
-    ds.MultiPlanarExcitation = "NO"
-    ds.PhaseContrast = "NO"
-    ds.TimeOfFlightContrast = "NO"
-    ds.SteadyStatePulseSequence = "FREE_PRECESSION"
-    ds.EchoPlanarPulseSequence = "NO"
-    ds.SaturationRecovery = "NO"
-    ds.SpectrallySelectedSuppression = "NONE"
-    ds.OversamplingPhase = "NONE"
-    ds.GeometryOfKSpaceTraversal = "RECTILINEAR"
-    ds.RectilinearPhaseEncodeReordering = "LINEAR"
-    ds.SegmentedKSpaceTraversal = "PARTIAL"
-    ds.NumberOfKSpaceTrajectories = 1
-    ds.CardiacSynchronizationTechnique = "RETROSPECTIVE"
-    ds.CardiacSignalSource = "ECG"
-    ds.CardiacRRIntervalSpecified = float(first.NominalInterval)
-    ds.CardiacBeatRejectionTechnique = "NONE"
-    ds.LowRRValue = ds.HighRRValue = first.NominalInterval
-    ds.IntervalsAcquired = first.CardiacNumberOfImages
-    ds.IntervalsRejected = 0
     ds.BurnedInAnnotation = "NO"
     ds.LossyImageCompression = "00"
     ds.PresentationLUTShape = "IDENTITY"
     ds.AcquisitionContextSequence = []
 
 
-def _shared(first: Dataset) -> Dataset:
-    """The functional groups that all frames share."""
-    group = Dataset()
-    group.PixelMeasuresSequence = [
-        _item(PixelSpacing=list(first.PixelSpacing), SliceThickness=first.SliceThickness)
-    ]
-    if "SpacingBetweenSlices" in first:
-        group.PixelMeasuresSequence[0].SpacingBetweenSlices = first.SpacingBetweenSlices
-    group.PlaneOrientationSequence = [
-        _item(ImageOrientationPatient=list(first.ImageOrientationPatient))
-    ]
-    group.FrameAnatomySequence = [
-        _item(
-            FrameLaterality="U",
-            AnatomicRegionSequence=[
-                _item(CodeValue="80891009", CodingSchemeDesignator="SCT", CodeMeaning="Heart")
-            ],
-        )
-    ]
-    group.PixelValueTransformationSequence = [
-        _item(RescaleIntercept="0", RescaleSlope="1", RescaleType="US")
-    ]
-    group.FrameVOILUTSequence = [
-        _item(WindowCenter=first.WindowCenter, WindowWidth=first.WindowWidth)
-    ]
-    group.MRImageFrameTypeSequence = [
-        _item(
-            FrameType=FLAVOUR,
-            PixelPresentation="MONOCHROME",
-            VolumetricProperties="VOLUME",
-            VolumeBasedCalculationTechnique="NONE",
-            ComplexImageComponent="MAGNITUDE",
-            AcquisitionContrast="UNKNOWN",
-        )
-    ]
-    group.MRTimingAndRelatedParametersSequence = [
-        _item(
-            RepetitionTime=first.RepetitionTime,
-            FlipAngle=first.FlipAngle,
-            EchoTrainLength=1,
-            RFEchoTrainLength=0,
-            GradientEchoTrainLength=1,
-            SpecificAbsorptionRateSequence=[
-                _item(
-                    SpecificAbsorptionRateDefinition="IEC_WHOLE_BODY",
-                    SpecificAbsorptionRateValue=1.0,
-                )
-            ],
-            GradientOutputType="DB_DT",
-            GradientOutput=0.0,
-            OperatingModeSequence=[
-                _item(OperatingModeType="STATIC FIELD", OperatingMode="IEC_NORMAL"),
-                _item(OperatingModeType="RF", OperatingMode="IEC_NORMAL"),
-                _item(OperatingModeType="GRADIENT", OperatingMode="IEC_NORMAL"),
-            ],
-        )
-    ]
-    in_plane = {"ROW": "ROW", "COL": "COLUMN"}[first.InPlanePhaseEncodingDirection]
-    matrix = [int(value) for value in first.AcquisitionMatrix]
-    group.MRFOVGeometrySequence = [
-        _item(
-            InPlanePhaseEncodingDirection=in_plane,
-            MRAcquisitionFrequencyEncodingSteps=max(matrix[:2]),
-            MRAcquisitionPhaseEncodingStepsInPlane=max(matrix[2:]),
-            MRAcquisitionPhaseEncodingStepsOutOfPlane=1,
-            PercentSampling="100",
-            PercentPhaseFieldOfView="100",
-        )
-    ]
-    group.MREchoSequence = [_item(EffectiveEchoTime=float(first.EchoTime))]
-    group.MRModifierSequence = [
-        _item(
-            InversionRecovery="NO",
-            FlowCompensation="NONE",
-            Spoiling="NONE",
-            T2Preparation="NO",
-            SpectrallySelectedExcitation="NONE",
-            SpatialPresaturation="NONE",
-            PartialFourier="NO",
-            ParallelAcquisition="NO",
-        )
-    ]
-    group.MRImagingModifierSequence = [
-        _item(
-            MagnetizationTransfer="NONE",
-            BloodSignalNulling="NO",
-            Tagging="NONE",
-            TransmitterFrequency=63.87,
-            PixelBandwidth="930",
-        )
-    ]
-    group.MRReceiveCoilSequence = [
-        _item(
-            ReceiveCoilName="ARRAY",
-            ReceiveCoilManufacturerName="",
-            ReceiveCoilType="MULTICOIL",
-            QuadratureReceiveCoil="NO",
-            MultiCoilDefinitionSequence=[
-                _item(MultiCoilElementName="1", MultiCoilElementUsed="YES")
-            ],
-        )
-    ]
-    group.MRTransmitCoilSequence = [
-        _item(TransmitCoilName="BODY", TransmitCoilManufacturerName="", TransmitCoilType="BODY")
-    ]
-    group.MRAveragesSequence = [_item(NumberOfAverages="1")]
-    return group
+def _pulse_sequence(ds: FileDataset, first: Dataset) -> None:
+    """What is told of original images only: MR Pulse Sequence and Cardiac Synchronization."""
+    spin_echo = "SE" in first.ScanningSequence
+    ds.PulseSequenceName = first.SequenceName
+    ds.MRAcquisitionType = "2D"
+    ds.EchoPulseSequence = "SPIN" if spin_echo else "GRADIENT"
+    ds.MultiPlanarExcitation = "NO"
+    ds.PhaseContrast = "NO"
+    ds.TimeOfFlightContrast = "NO"
+    if spin_echo:
+        ds.MultipleSpinEcho = "YES"
+    else:
+        steady = "SS" in first.SequenceVariant
+        ds.SteadyStatePulseSequence = "FREE_PRECESSION" if steady else "NONE"
+    ds.EchoPlanarPulseSequence = "NO"
+    ds.SaturationRecovery = "NO"
+    ds.SpectrallySelectedSuppression = "FAT" if "FS" in first.ScanOptions else "NONE"
+    ds.OversamplingPhase = "NONE"
+    ds.GeometryOfKSpaceTraversal = "RECTILINEAR"
+    ds.RectilinearPhaseEncodeReordering = "LINEAR"
+    ds.SegmentedKSpaceTraversal = "PARTIAL"
+    ds.NumberOfKSpaceTrajectories = 1
+    film = first.CardiacNumberOfImages > 1
+    ds.CardiacSynchronizationTechnique = "RETROSPECTIVE" if film else "PROSPECTIVE"
+    ds.CardiacSignalSource = "ECG"
+    ds.CardiacRRIntervalSpecified = float(first.NominalInterval)
+    ds.CardiacBeatRejectionTechnique = "NONE"
+    ds.LowRRValue = ds.HighRRValue = first.NominalInterval
+    ds.IntervalsAcquired = first.CardiacNumberOfImages
+    ds.IntervalsRejected = 0
 
 
-def _frame(image: Dataset, position: int, phase: int) -> Dataset:
+def _distinct(images: Sequence[Dataset], keyword: str) -> list[tuple[str, ...]]:
+    return list(dict.fromkeys(tuple(image.get(keyword) or ()) for image in images))
+
+
+def _dimensions(
+    ds: FileDataset, images: Sequence[Dataset], orientations: Sequence[tuple[str, ...]]
+) -> None:
+    """Frames run over the stacks (if several), the slices of each, and the phases of these."""
+    pointers = {"StackID": 0x00209056, "InStackPositionNumber": 0x00209057}
+    pointers["TemporalPositionIndex"] = 0x00209128
+    if len(orientations) == 1:
+        del pointers["StackID"]
+    organisation, frame_content = derived_uid(ds.SeriesInstanceUID, "dimensions"), 0x00209111
+    ds.DimensionOrganizationSequence = [item(DimensionOrganizationUID=organisation)]
+    ds.DimensionIndexSequence = [
+        item(
+            DimensionOrganizationUID=organisation,
+            DimensionIndexPointer=pointer,
+            FunctionalGroupPointer=frame_content,
+        )
+        for pointer in pointers.values()
+    ]
+    times = _distinct_times(images)
+    frames = []
+    for image in images:
+        # Not by ImagePositionPatient, which a faulty series lacks.
+        stack = orientations.index(tuple(image.get("ImageOrientationPatient") or ()))
+        fellows = [one for one in images if _oriented(one) == _oriented(image)]
+        places = list(dict.fromkeys(one.SliceLocation for one in fellows))
+        position, phase = places.index(image.SliceLocation) + 1, times.index(image.TriggerTime) + 1
+        indices = [position, phase] if len(orientations) == 1 else [stack + 1, position, phase]
+        frames.append(_frame(image, stack + 1, indices, own_orientation=len(orientations) > 1))
+    ds.PerFrameFunctionalGroupsSequence = frames
+
+
+def _distinct_times(images: Sequence[Dataset]) -> list[object]:
+    return list(dict.fromkeys(image.TriggerTime for image in images))
+
+
+def _oriented(image: Dataset) -> tuple[str, ...]:
+    return tuple(image.get("ImageOrientationPatient") or ())
+
+
+def _frame(image: Dataset, stack: int, indices: list[int], own_orientation: bool) -> Dataset:
     """What is a frame's own."""
     begun = image.AcquisitionDate + image.AcquisitionTime
-    return _item(
+    frame = item(
         FrameContentSequence=[
-            _item(
+            item(
                 FrameAcquisitionNumber=image.AcquisitionNumber,
                 FrameReferenceDateTime=begun,
                 FrameAcquisitionDateTime=begun,
                 FrameAcquisitionDuration=8000.0,
-                StackID="1",
-                InStackPositionNumber=position,
-                TemporalPositionIndex=phase,
-                DimensionIndexValues=[position, phase],
+                StackID=str(stack),
+                InStackPositionNumber=indices[-2],
+                TemporalPositionIndex=indices[-1],
+                DimensionIndexValues=indices,
             )
         ],
-        PlanePositionSequence=[_item(ImagePositionPatient=list(image.ImagePositionPatient))],
         CardiacSynchronizationSequence=[
-            _item(
+            item(
                 NominalCardiacTriggerDelayTime=float(image.TriggerTime),
                 ActualCardiacTriggerDelayTime=float(image.TriggerTime),
                 RRIntervalTimeNominal=float(image.NominalInterval),
             )
         ],
     )
-
-
-def _dimensions(first: Dataset) -> tuple[list[Dataset], list[Dataset]]:
-    """Frames run over the slices of the stack, and over the phases of each."""
-    organisation = derived_uid(first.SeriesInstanceUID, "dimensions")
-    frame_content = 0x00209111
-    indices = [
-        _item(
-            DimensionOrganizationUID=organisation,
-            DimensionIndexPointer=pointer,
-            FunctionalGroupPointer=frame_content,
-        )
-        for pointer in (0x00209057, 0x00209128)  # InStackPositionNumber, TemporalPositionIndex
-    ]
-    return [_item(DimensionOrganizationUID=organisation)], indices
+    if "ImagePositionPatient" in image:
+        frame.PlanePositionSequence = [item(ImagePositionPatient=list(image.ImagePositionPatient))]
+        if own_orientation:
+            frame.PlaneOrientationSequence = [
+                item(ImageOrientationPatient=list(image.ImageOrientationPatient))
+            ]
+    return frame

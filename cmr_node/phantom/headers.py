@@ -1,8 +1,8 @@
 """The data set of one simulated image, as a scanner would write it.
 
-MR Image Storage (PS3.3 A.4), one frame each, explicit little endian.  The patient is made up
-and says so; every UID is derived from the plan and every time from the place in the protocol, so
-that the same plan gives the same bytes.
+The promise kept here: the same plan gives the same bytes.  MR Image Storage (PS3.3 A.4), one
+frame each, explicit little endian.  The patient is made up and says so; every UID is derived from
+the plan and every time from the place in the examination.  No private element is written.
 """
 
 from __future__ import annotations
@@ -17,14 +17,16 @@ from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, MRImageStorage
 
 from cmr_node import __version__
-from cmr_node.geometry.orientation import Orientation
 from cmr_node.geometry.plane import Plane
-from cmr_node.phantom.render import LARGEST, Cine
+from cmr_node.phantom.parameters import Parameters
+from cmr_node.phantom.render import LARGEST
+from cmr_node.phantom.series import Series, Shot
+from cmr_node.phantom.vendors import Style
 
 NAMESPACE = UUID("6a0c2a5e-4d0b-5d0e-9a58-0f7f5b1d9c11")
 IMPLEMENTATION_CLASS_UID = UID(f"2.25.{uuid5(NAMESPACE, 'implementation').int}")
 SCANNED_AT = datetime(2024, 3, 5, 9, 30, tzinfo=UTC)  #: any time; when every study begins
-BREATH_HOLD = timedelta(seconds=15)  #: from one slice to the next
+READ_OUT = timedelta(seconds=8)  #: from the beginning of a breath-hold to its images
 
 
 def derived_uid(*parts: object) -> UID:
@@ -39,56 +41,58 @@ class Study:
     key: str  #: what every UID depends on
     patient: str  #: PatientID; the name is made from it
     heart_rate_bpm: float
-    protocol: Cine
-    phases: int
+    style: Style
+    described: bool = True
 
     @property
     def interval_ms(self) -> float:
         """The R-R interval."""
         return 60_000 / self.heart_rate_bpm
 
+    def series_uid(self, series: Series) -> UID:
+        """Its SeriesInstanceUID."""
+        return derived_uid(self.key, series.name, series.part)
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where one slice stands in the study."""
-
-    series_uid: UID
-    series_number: int
-    description: str  #: SeriesDescription; empty means none is written
-    slice_index: int  #: within the series
-    slices: int  #: of the series
-    acquisition: int  #: breath holds before this one
-    gap: float | None  #: SpacingBetweenSlices, mm
-    stored_as: Orientation
+    def description(self, series: Series) -> str:
+        """Its SeriesDescription; empty means none is written."""
+        if not self.described:
+            return ""
+        return self.style.description(series.name, series.kind, series.view)
 
 
 def image(
-    study: Study, place: Place, plane: Plane, phase: int, pixels: npt.NDArray[np.uint16]
+    study: Study,
+    series: Series,
+    shot: Shot,
+    phase: int,
+    facts: Parameters,
+    pixels: npt.NDArray[np.uint16],
 ) -> FileDataset:
     """One phase of one slice.
 
     Parameters
     ----------
-    plane
-        Of ``pixels`` as given, that is, already turned as they are stored.
+    shot
+        Of ``series.shots``.
     phase
-        Zero-based, of ``study.phases``.
+        Zero-based.
     pixels
-        (rows, columns) of ``plane``, at most ``LARGEST``.
+        (rows, columns) as they are stored, at most ``LARGEST``.
     """
-    number = place.slice_index * study.phases + phase + 1
+    phases = series.scan.stack.phases
     ds = FileDataset("phantom", {}, preamble=b"\0" * 128)
     ds.SpecificCharacterSet = "ISO_IR 100"
-    ds.ImageType = ["ORIGINAL", "PRIMARY", "OTHER"]
+    ds.ImageType = list(study.style.words[series.kind].image_type)
     ds.SOPClassUID = MRImageStorage
-    ds.SOPInstanceUID = derived_uid(study.key, place.series_uid, number)
+    ds.InstanceNumber = series.shots.index(shot) * phases + phase + 1
+    ds.SOPInstanceUID = derived_uid(study.series_uid(series), ds.InstanceNumber)
     _patient_and_study(ds, study)
-    _series(ds, study, place)
-    _timing(ds, study, place, phase)
-    _acquisition(ds, study.protocol, place, plane)
-    ds.InstanceNumber = number
-    ds.ImagesInAcquisition = place.slices * study.phases
-    _geometry(ds, plane)
+    _series(ds, study, series, facts)
+    _timing(ds, study, series, shot, phase, facts)
+    _acquisition(ds, study, series, facts)
+    if study.style.counts_images:
+        ds.ImagesInAcquisition = len(series.shots) * phases
+    _geometry(ds, series.header_plane(shot.cut), series)
     _pixels(ds, pixels)
     ds.file_meta = FileMetaDataset()
     ds.file_meta.MediaStorageSOPClassUID = ds.SOPClassUID
@@ -114,56 +118,65 @@ def _patient_and_study(ds: FileDataset, study: Study) -> None:
     ds.PositionReferenceIndicator = ""
 
 
-def _series(ds: FileDataset, study: Study, place: Place) -> None:
+def _series(ds: FileDataset, study: Study, series: Series, facts: Parameters) -> None:
+    begun = moment(series.shots[0].seconds)
     ds.Modality = "MR"
     ds.BodyPartExamined = "HEART"
     ds.PatientPosition = "HFS"
-    ds.Manufacturer = "CMR Node"
-    ds.ManufacturerModelName = "Phantom"
-    ds.SoftwareVersions = __version__
-    ds.SeriesInstanceUID = place.series_uid
-    ds.SeriesNumber = place.series_number
-    if place.description:
-        ds.SeriesDescription = place.description
-        ds.ProtocolName = place.description
+    ds.Manufacturer = study.style.manufacturer
+    ds.ManufacturerModelName = study.style.models[facts.tesla]
+    ds.SoftwareVersions = f"CMR Node phantom {__version__}"
+    ds.SeriesInstanceUID = study.series_uid(series)
+    ds.SeriesNumber = series.number
+    ds.SeriesDate, ds.SeriesTime = _date(begun), _time(begun)
+    if description := study.description(series):
+        ds.SeriesDescription = description
+    if protocol := study.style.protocol(description):
+        ds.ProtocolName = protocol
 
 
-def _timing(ds: FileDataset, study: Study, place: Place, phase: int) -> None:
-    begun = SCANNED_AT + (place.acquisition + 1) * BREATH_HOLD
+def _timing(
+    ds: FileDataset, study: Study, series: Series, shot: Shot, phase: int, facts: Parameters
+) -> None:
+    begun, phases = moment(shot.seconds), series.scan.stack.phases
+    trigger = study.interval_ms * phase / phases if facts.trigger_ms is None else facts.trigger_ms
     ds.AcquisitionNumber = 1  # as GE numbers a stack: ImagesInAcquisition counts all of it
     ds.AcquisitionDate, ds.AcquisitionTime = _date(begun), _time(begun)
-    ds.ContentDate, ds.ContentTime = _date(begun), _time(begun + timedelta(seconds=8))
-    ds.TriggerTime = _decimal(study.interval_ms * phase / study.phases, 3)
+    ds.ContentDate, ds.ContentTime = _date(begun), _time(begun + READ_OUT)
+    ds.TriggerTime = _decimal(trigger, 3)
     ds.NominalInterval = round(study.interval_ms)
     ds.HeartRate = round(study.heart_rate_bpm)
-    ds.CardiacNumberOfImages = study.phases
+    ds.CardiacNumberOfImages = phases
 
 
-def _acquisition(ds: FileDataset, protocol: Cine, place: Place, plane: Plane) -> None:
-    ds.ScanningSequence, ds.SequenceVariant = "GR", "SS"
-    ds.ScanOptions, ds.MRAcquisitionType = "CG", "2D"
-    ds.SequenceName = "bSSFP"
-    ds.MagneticFieldStrength = "1.5"
-    ds.RepetitionTime = _decimal(protocol.repetition_ms, 3)
-    ds.EchoTime = _decimal(protocol.repetition_ms / 2, 3)
-    ds.EchoTrainLength = 1
-    ds.FlipAngle = _decimal(protocol.flip_deg, 3)
-    ds.SliceThickness = _decimal(protocol.thickness, 3)
-    if place.gap is not None:
-        ds.SpacingBetweenSlices = _decimal(place.gap, 3)
-    # Frequency runs along the rows of the standard view and phase down its columns; the
-    # acquisition matrix lists frequency rows, columns, then phase rows, columns.
-    rows, columns = plane.shape
-    swapped = place.stored_as.transposes
-    ds.AcquisitionMatrix = [rows, 0, 0, columns] if swapped else [0, columns, rows, 0]
+def _acquisition(ds: FileDataset, study: Study, series: Series, facts: Parameters) -> None:
+    ds.ScanningSequence, ds.SequenceVariant = list(facts.scanning), list(facts.variant)
+    ds.ScanOptions, ds.MRAcquisitionType = list(facts.options), "2D"
+    ds.SequenceName = study.style.words[series.kind].sequence_name
+    ds.MagneticFieldStrength = _decimal(facts.tesla, 1)
+    ds.RepetitionTime = _decimal(facts.repetition_ms, 3)
+    ds.EchoTime = _decimal(facts.echo_ms, 3)
+    if facts.inversion_ms is not None:
+        ds.InversionTime = _decimal(facts.inversion_ms, 3)
+    ds.EchoTrainLength = facts.echo_train
+    ds.FlipAngle = _decimal(facts.flip_deg, 3)
+    ds.SliceThickness = _decimal(facts.thickness, 3)
+    if series.scan.stack.slices > 1:
+        ds.SpacingBetweenSlices = _decimal(series.scan.stack.gap, 3)
+    # Frequency runs along the rows as scanned and phase down the columns; the acquisition matrix
+    # lists frequency rows, columns, then phase rows, columns.  The header knows logged turns only.
+    rows, columns = series.scan.stack.shape
+    swapped = series.logged.transposes
+    ds.AcquisitionMatrix = [columns, 0, 0, rows] if swapped else [0, columns, rows, 0]
     ds.InPlanePhaseEncodingDirection = "ROW" if swapped else "COL"
 
 
-def _geometry(ds: FileDataset, plane: Plane) -> None:
-    ds.ImagePositionPatient = [_decimal(value, 9) for value in plane.position]
-    ds.ImageOrientationPatient = [
-        _decimal(value, 10) for value in (*plane.row_direction, *plane.column_direction)
-    ]
+def _geometry(ds: FileDataset, plane: Plane, series: Series) -> None:
+    if series.placed:
+        ds.ImagePositionPatient = [_decimal(value, 9) for value in plane.position]
+        ds.ImageOrientationPatient = [
+            _decimal(value, 10) for value in (*plane.row_direction, *plane.column_direction)
+        ]
     ds.PixelSpacing = [_decimal(value, 9) for value in plane.pixel_spacing]
     ds.SliceLocation = _decimal(float(np.dot(plane.position, plane.normal)), 3)
 
@@ -179,6 +192,11 @@ def _pixels(ds: FileDataset, pixels: npt.NDArray[np.uint16]) -> None:
     ds.WindowCenter, ds.WindowWidth = _decimal(bright / 2, 1), _decimal(max(bright, 1), 1)
     ds.PixelData = pixels.astype("<u2").tobytes()
     ds["PixelData"].VR = "OW"
+
+
+def moment(seconds: int) -> datetime:
+    """``seconds`` after the study began."""
+    return SCANNED_AT + timedelta(seconds=seconds)
 
 
 def _decimal(value: float, digits: int) -> str:

@@ -20,7 +20,7 @@ from cmr_node.phantom.motion import contraction, ejection, filling
 from cmr_node.phantom.right_ventricle import RightVentricle
 from cmr_node.phantom.tissues import Labels, Tissue
 
-PERICARDIUM_MM = 1.3
+PERICARDIUM_MM = 1.0
 
 _YIELDS = np.zeros(len(Tissue), np.bool_)  # what gives way to the fat around the heart
 _YIELDS[[Tissue.LUNG, Tissue.FAT, Tissue.LIVER, Tissue.STOMACH, Tissue.SPLEEN, Tissue.BOWEL]] = True

@@ -188,7 +188,7 @@ class LeftVentricle:
         folds = self.ripple.at(local * np.array([[1], [1], [0.25]], np.float32))
         height = (
             self.trabeculation
-            * np.clip(1.5 * level - 0.1, 0.1, 1)
+            * np.clip(1.9 * level - 0.75, 0.12, 1)
             * np.clip(2.6 * np.abs(folds) + 0.9 * folds, 0, 1.3)
         )
         label[radius > endo - height] = Tissue.PAPILLARY

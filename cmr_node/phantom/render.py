@@ -259,7 +259,7 @@ def stored(image: npt.NDArray[np.floating]) -> Pixels:
 
 
 def _gain(patient: Patient, plane: Plane, receive: Receive, rng: np.random.Generator) -> Image:
-    return acquire.coil_sensitivity(plane, patient.thorax.half_depth, receive.coils, rng)
+    return acquire.coil_sensitivity(plane, patient.thorax.skin, receive.coils, rng)
 
 
 def _single(values: Sequence[float] | npt.NDArray[np.float64]) -> Image:

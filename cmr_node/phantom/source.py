@@ -39,7 +39,7 @@ class Sketch:
     index: npt.NDArray[np.uint16]  #: (through, rows * across, columns * across)
     flow: npt.NDArray[np.uint8]  #: likewise; factor on the signal of blood, in 1 / 128
     across: int
-    half_depth: float  #: of the chest, mm: where the coils lie
+    skin: tuple[float, float]  #: y of chest and back, mm: where the coils lie
     level: float  #: of a short-axis slice: 0 at the mitral ring, 1 at the apex; else 0
 
 
@@ -130,7 +130,7 @@ def sketch(
         index=look.labels.astype(np.uint16) * _GREY + grey,
         flow=np.clip(look.flow * 128, 0, 255).astype(np.uint8),
         across=look.across,
-        half_depth=patient.thorax.half_depth,
+        skin=patient.thorax.skin,
         level=(depth - drop) / (heart.length - drop) if view is View.SAX else 0.0,
     )
 
@@ -144,7 +144,7 @@ def render(sketch: Sketch, contrast: Contrast, rng: np.random.Generator) -> Imag
         values *= sketch.flow * np.float32(1 / 128)
     ideal = pixel_mean(values, sketch.across)
     receive = draw_receive(rng)
-    gain = acquire.coil_sensitivity(sketch.plane, sketch.half_depth, receive.coils, rng)
+    gain = acquire.coil_sensitivity(sketch.plane, sketch.skin, receive.coils, rng)
     if contrast.kind is Kind.T1_MAP:
         image = _map_noise(ideal, gain, rng)
     else:

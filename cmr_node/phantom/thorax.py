@@ -13,7 +13,7 @@ from typing import Self
 import numpy as np
 
 from cmr_node.phantom.abdomen import Abdomen
-from cmr_node.phantom.chest_wall import ChestWall
+from cmr_node.phantom.chest_wall import FRONT_MM, ChestWall
 from cmr_node.phantom.fields import Field, Points, Vector, to_segment
 from cmr_node.phantom.tissues import Labels, Tissue
 
@@ -50,9 +50,9 @@ class Thorax:
         )
 
     @property
-    def half_depth(self) -> float:
-        """From mid-chest to the skin of chest and back, mm."""
-        return self.wall.half_depth
+    def skin(self) -> tuple[float, float]:
+        """y of the skin in front of the heart and on the back, mm."""
+        return FRONT_MM, self.wall.rear
 
     def labels(self, points: Points) -> Labels:
         """The tissue at ``points`` (3, n); returns (n,)."""
@@ -63,8 +63,9 @@ class Thorax:
         part, painted = points[:, body], label[body]
         self.wall.paint(painted, part, depth[body], under[body])
         label[body] = painted
-        inside = np.hypot(x / (self.wall.half_width - 30), (y + 2) / (self.wall.half_depth - 25))
-        cavity = (inside < 1) & (under > self.wall.muscle + 12.5)
+        # Under the shoulder blades and towards the armpits the muscle is thicker.
+        shoulder = 0.28 * np.clip(z - 5, 0, 90) * np.clip(np.abs(x) / 90 + y / 200 - 0.3, 0, 1)
+        cavity = under > self.wall.muscle + 12.5 + shoulder
         roof = self.diaphragm(x, y)
         for region, paint in (
             (np.flatnonzero(cavity & (z >= roof)), self._chest),
