@@ -159,9 +159,8 @@ def _pulse_sequence(ds: FileDataset, first: Dataset) -> None:
     ds.TimeOfFlightContrast = "NO"
     if spin_echo:
         ds.MultipleSpinEcho = "YES"
-    else:
-        steady = "SS" in first.SequenceVariant
-        ds.SteadyStatePulseSequence = "FREE_PRECESSION" if steady else "NONE"
+    steady = "SS" in first.SequenceVariant
+    ds.SteadyStatePulseSequence = "FREE_PRECESSION" if steady else "NONE"
     ds.EchoPlanarPulseSequence = "NO"
     ds.SaturationRecovery = "NO"
     ds.SpectrallySelectedSuppression = "FAT" if "FS" in first.ScanOptions else "NONE"

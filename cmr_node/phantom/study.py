@@ -65,16 +65,18 @@ def write_study(
     plan: Plan,
     progress: Callable[[int, int], None] = lambda done, total: None,
     watcher: Watcher | None = None,
+    late: Path | None = None,
 ) -> Truth:
     """Write the study as ``<folder>/<series number>/<instance number>.dcm``.
 
-    What arrives late lies in ``<folder>/late`` instead.  ``progress`` is called after each
-    instance with the number written and the total.
+    What arrives late lies in the folder ``late`` instead, ``<folder>/late`` unless told.
+    ``progress`` is called after each instance with the number written and the total.
     """
+    late = late or folder / "late"
     planned = schedule(plan)
     total = instances(plan, planned)
     for done, (series, ds) in enumerate(_simulated(plan, planned, watcher), start=1):
-        place = (folder / "late" if series.late else folder) / f"{ds.SeriesNumber:03d}"
+        place = (late if series.late else folder) / f"{ds.SeriesNumber:03d}"
         place.mkdir(parents=True, exist_ok=True)
         ds.save_as(place / f"{ds.InstanceNumber:04d}.dcm", enforce_file_format=True)
         progress(done, total)

@@ -1,0 +1,149 @@
+"""From a plan to series: who is scanned where and when, before a pixel exists.
+
+The promise kept here: stacks of the short axis share their planes, as technologists copy them
+from the cine, while each breath-hold has a shift of its own; and time only goes forward from
+hold to hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from cmr_node.geometry.standard_view import View
+from cmr_node.phantom import render
+from cmr_node.phantom.anatomy import Patient
+from cmr_node.phantom.faults import Record, befall
+from cmr_node.phantom.plan import Plan
+from cmr_node.phantom.render import Pixels, Protocol
+from cmr_node.phantom.scan import Contrast, Stack, cuts
+from cmr_node.phantom.series import HOLD_S, LOCALIZER, Scan, Series, Shot
+
+COARSER = {
+    LOCALIZER: 1.6,
+    Contrast.CINE: 1.0,
+    Contrast.T2: 1.15,
+    Contrast.T1_MAP: 1.25,
+    Contrast.LATE_ENHANCEMENT: 1.1,
+}
+"""Pixel spacing relative to the plan's; the field of view is the same."""
+PAUSE_S = 30  #: between scans
+WASH_OUT_S = 600  #: from the last scan without contrast medium to late enhancement
+_STILL_SERIES = {
+    Contrast.T2: (Contrast.T2,),
+    Contrast.T1_MAP: (Contrast.T1_MAP,),
+    Contrast.LATE_ENHANCEMENT: (Contrast.LATE_ENHANCEMENT, Contrast.PHASE_SENSITIVE),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Everything about a study that is not a pixel."""
+
+    patient: Patient
+    series: tuple[Series, ...]
+    records: tuple[Record, ...]  #: of what the faults did
+
+
+def schedule(plan: Plan) -> Schedule:
+    """The study of this plan.
+
+    Raises
+    ------
+    ValueError
+        The plan names a view the phantom cannot show, or a fault that cannot be.
+    """
+    patient = Patient.draw(plan.seed, plan.group)
+    series, records = befall(plan.faults, list(_series(plan, patient)), plan.seed)
+    return Schedule(patient, series, records)
+
+
+def take(patient: Patient, scan: Scan, shot: Shot) -> dict[Contrast, Pixels]:
+    """Scan one slice: (phases, rows, columns) of each contrast, as the standard view shows it."""
+    rng = np.random.default_rng([*scan.key, 1 + shot.take, shot.cut.index])
+    at, protocol, shift = shot.cut.plane, scan.stack.protocol, shot.cut.shift
+    match protocol:
+        case render.Cine():
+            phases = scan.stack.phases
+            return {Contrast.CINE: render.render_cine(patient, at, phases, protocol, rng, shift)}
+        case render.LateEnhancement():
+            pair = render.render_late_enhancement(patient, at, protocol, rng, shift)
+            magnitude, signed = (pixels[None] for pixels in pair)
+            return {Contrast.LATE_ENHANCEMENT: magnitude, Contrast.PHASE_SENSITIVE: signed}
+        case render.T2Weighted():
+            return {Contrast.T2: render.render_t2(patient, at, protocol, rng, shift)[None]}
+        case render.T1Map():
+            return {Contrast.T1_MAP: render.render_t1_map(patient, at, protocol, rng, shift)[None]}
+
+
+def _series(plan: Plan, patient: Patient) -> Iterator[Series]:
+    seconds, number = 0, 0
+    for scan, contrasts in _scans(plan, patient):
+        if isinstance(scan.stack.protocol, render.LateEnhancement):
+            seconds += WASH_OUT_S
+        shots = tuple(
+            Shot(cut, seconds + HOLD_S * (place + 1)) for place, cut in enumerate(scan.cuts)
+        )
+        seconds = shots[-1].seconds + PAUSE_S
+        for contrast in contrasts:
+            split = (
+                plan.series_per_slice and scan.stack.view is View.SAX and contrast is Contrast.CINE
+            )
+            parts = [(str(s.cut.index), (s,)) for s in shots] if split else [("stack", shots)]
+            for part, held in parts:
+                number += 1
+                logged = plan.orientation_of(scan.stack.view)
+                yield Series(scan, contrast, part, number, held, logged)
+
+
+def _scans(plan: Plan, patient: Patient) -> Iterator[tuple[Scan, tuple[Contrast, ...]]]:
+    for view in plan.views:
+        kind = LOCALIZER if view is View.OTHER else Contrast.CINE
+        stack = _stack(plan, view, plan.protocol, kind)
+        key = plan.seed, list(View).index(view)
+        yield Scan(stack, key, cuts(patient, stack, key)), (Contrast.CINE,)
+    for still in plan.stills:
+        yield _still(plan, patient, still), _STILL_SERIES[still]
+
+
+def _still(plan: Plan, patient: Patient, still: Contrast) -> Scan:
+    """On the planes of the short axis, held anew."""
+    protocols: dict[Contrast, Protocol] = {
+        Contrast.T2: plan.t2,
+        Contrast.T1_MAP: plan.t1,
+        Contrast.LATE_ENHANCEMENT: plan.late_enhancement,
+    }
+    protocol = replace(protocols[still], tesla=plan.protocol.tesla)
+    stack = _stack(plan, View.SAX, protocol, still)
+    places = plan.t1_slices if still is Contrast.T1_MAP else range(plan.slices)
+    like_cine = cuts(patient, stack, (plan.seed, list(View).index(View.SAX)))
+    key = plan.seed, list(View).index(View.SAX), 1 + list(Contrast).index(still)
+    held = cuts(patient, stack, key)
+    gap = plan.gap * (plan.t1_step if still is Contrast.T1_MAP else 1)
+    return Scan(
+        replace(stack, slices=len(places), gap=gap),
+        key,
+        tuple(replace(like_cine[place], shift=held[place].shift) for place in places),
+    )
+
+
+def _stack(plan: Plan, view: View, protocol: Protocol, kind: str) -> Stack:
+    spacing, shape = plan.pixel_spacing, (plan.rows, plan.columns)
+    if COARSER[kind] != 1:
+        # In steps of a hundredth of a millimetre, so that the header holds it exactly.
+        spacing = round(plan.pixel_spacing * COARSER[kind], 2)
+        rows, columns = (round(size * plan.pixel_spacing / spacing) for size in shape)
+        shape = rows, columns
+    return Stack(
+        view=view,
+        protocol=protocol,
+        slices=plan.slices_of(view),
+        phases=plan.phases if kind == Contrast.CINE else 1,
+        shape=shape,
+        pixel_spacing=spacing,
+        gap=plan.gap,
+        turn_deg=plan.turn_deg if view is View.SAX else 0.0,
+        breath_hold_mm=plan.breath_hold_mm,
+    )
