@@ -35,6 +35,7 @@ COMMANDS = {
     "retry": "try again what was given up",
     "check": "check settings, database, disk, models and peers; say what to mend",
     "reindex": "rebuild the index from the files",
+    "phantom": "simulate studies with known truth, and write them as DICOM",
     "demo": "simulate a study, send it through a node, show what comes back",
 }
 """Each is a module of ``cmr_node.commands``, with ``add_to``."""

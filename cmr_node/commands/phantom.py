@@ -1,0 +1,190 @@
+"""``cmr-node phantom``: simulated studies of as many patients as wanted, truth beside them.
+
+The promise kept here: OUT holds what was asked for and nothing else, and the same words give the
+same files again, whatever the number of workers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from cmr_node.commands.arguments import Commands, add_command
+from cmr_node.phantom.case import Case, write_case
+from cmr_node.phantom.faults import Fault, FaultKind
+from cmr_node.phantom.plan import Plan
+from cmr_node.phantom.schedule import schedule
+from cmr_node.phantom.sheet import contact_sheet
+from cmr_node.phantom.vendors import Vendor
+from cmr_node.settings import Settings
+
+ALL = "all"
+VENDORS = (Vendor.SIEMENS, Vendor.GE, Vendor.PHILIPS)
+
+
+def add_to(commands: Commands) -> None:
+    """Add the command to the parser."""
+    parser = add_command(
+        commands,
+        "phantom",
+        phantom,
+        "Simulate cardiac MR studies with known truth, as scanners of three vendors write them.",
+        "  cmr-node phantom out\n"
+        "  cmr-node phantom out --patients 20 --seed 100 --vendor all --field 3 --workers 4\n"
+        "  cmr-node phantom out --fault unlogged:rot90cw@cine_sax --fault late@lge_sax\n"
+        "  cmr-node phantom out --fault dropped:2 --fault duplicated:1@t2_sax"
+        " --fault unplaced@t1_sax",
+    )
+    parser.add_argument("out", type=Path, metavar="OUT", help="folder; must be new or empty")
+    parser.add_argument(
+        "--patients", type=_count, default=1, metavar="N", help="how many (default: 1)"
+    )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=1,
+        metavar="S",
+        help="of the first patient; the next has S + 1 (default: 1)",
+    )
+    parser.add_argument(
+        "--vendor",
+        choices=[*VENDORS, ALL],
+        default=Vendor.SIEMENS,
+        help="whose scanner; all: each patient by each (default: siemens)",
+    )
+    parser.add_argument(
+        "--field", type=float, choices=[1.5, 3.0], default=1.5, help="tesla (default: 1.5)"
+    )
+    parser.add_argument(
+        "--fault",
+        action="append",
+        type=_fault,
+        default=[],
+        metavar="NAME[:VALUE][@SERIES]",
+        help=f"{', '.join(FaultKind)}; VALUE is an operation or a number of slices, SERIES for "
+        "example cine_sax, cine_4ch, lge_sax, psir_sax, t2_sax, t1_sax, or all "
+        "(default: cine_sax); may be given many times",
+    )
+    parser.add_argument("--slices", type=_count, default=11, help="of the short axis (default: 11)")
+    parser.add_argument("--phases", type=_count, default=25, help="of each cine (default: 25)")
+    parser.add_argument(
+        "--matrix",
+        type=_count,
+        default=256,
+        metavar="COLUMNS",
+        help="of a cine; the field of view stays (default: 256)",
+    )
+    parser.add_argument(
+        "--workers", type=_count, default=1, metavar="N", help="processes at once (default: 1)"
+    )
+
+
+def phantom(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Write the studies and the contact sheet; 2 if OUT holds something or a fault cannot be."""
+    out: Path = arguments.out
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        return _refused(f"{out} holds something; OUT must be new or empty")
+    plans = list(_plans(arguments))
+    try:
+        schedule(plans[0])  # the faults are the same for all
+    except ValueError as error:
+        return _refused(str(error))
+    out.mkdir(parents=True, exist_ok=True)
+    console = Console(highlight=False)
+    began = time.monotonic()
+    cases = []
+    with _progress(console) as progress:
+        task = progress.add_task("simulating studies", total=len(plans))
+        for case in _written(out, plans, arguments.workers):
+            cases.append(case)
+            progress.advance(task)
+    seconds = time.monotonic() - began
+    contact_sheet([case.row for case in cases], out / "contact-sheet.png")
+    size = sum(case.size_bytes for case in cases) / 1e6
+    console.print(
+        f"{len(cases)} studies in {seconds:.1f} s ({seconds / len(cases):.1f} s and "
+        f"{size / len(cases):.1f} MB of DICOM each); look at {out / 'contact-sheet.png'}"
+    )
+    return 0
+
+
+def _plans(arguments: argparse.Namespace) -> Iterator[Plan]:
+    columns = arguments.matrix
+    for seed in range(arguments.seed, arguments.seed + arguments.patients):
+        for vendor in VENDORS if arguments.vendor == ALL else [Vendor(arguments.vendor)]:
+            yield Plan.examination(
+                seed,
+                vendor,
+                arguments.field,
+                tuple(arguments.fault),
+                slices=arguments.slices,
+                phases=arguments.phases,
+                rows=round(columns * 13 / 16),
+                columns=columns,
+                pixel_spacing=round(358.4 / columns, 3),
+            )
+
+
+def _written(out: Path, plans: Sequence[Plan], workers: int) -> Iterator[Case]:
+    """In the order of the plans, whoever wrote them."""
+    folders = [out / f"patient-{plan.seed:04d}-{plan.vendor}" for plan in plans]
+    if workers == 1:
+        yield from map(write_case, folders, plans)
+        return
+    with ProcessPoolExecutor(min(workers, len(plans)), get_context("spawn")) as pool:
+        yield from pool.map(write_case, folders, plans)
+
+
+class _Rate(ProgressColumn):
+    """Studies per minute."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{60 * speed:.1f} studies/min")
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeRemainingColumn(),
+        console=console,
+    )
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number}, allowed is 1 or more")
+    return number
+
+
+def _fault(text: str) -> Fault:
+    try:
+        return Fault.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _refused(why: str) -> int:
+    print(f"cmr-node: {why}", file=sys.stderr)
+    return 2
