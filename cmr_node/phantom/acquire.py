@@ -40,6 +40,7 @@ class Receive:
     ghost: float = 0.04  #: height of the ghosts of breathing and pulsation, relative
     coils: float = 1.0  #: unevenness of the coils' sensitivity, 0 none; 1 typical, not evened
     shim_hz: float = 35.0  #: sd of the off-resonance over the chest
+    fat_shift: float = 0.0  #: pixels; 220 Hz at 1.5 T divided by the bandwidth of a pixel
     border: Border = Border.NONE
 
 

@@ -18,7 +18,7 @@ from cmr_node.phantom.fields import Field, Grain, Points
 from cmr_node.phantom.groups import Group, draw_heart
 from cmr_node.phantom.heart import Heart
 from cmr_node.phantom.thorax import Thorax
-from cmr_node.phantom.tissues import Labels, Tissue
+from cmr_node.phantom.tissues import Labels, Tissue, draw_jitter
 
 WARP_MM = 4.0  #: largest displacement of the warp along each axis
 _SHARES = {Group.NORMAL: 0.4, Group.DILATED: 0.2, Group.HYPERTROPHIC: 0.2, Group.INFARCT: 0.2}
@@ -55,7 +55,7 @@ class Patient:
         atria, right = heart.atria, heart.right
         root = heart.place(*(atria.root + 28 * atria.root_axis))
         trunk = heart.place(*right.pulmonary_valve)
-        jitter = np.exp(general.normal(0, (0.03, 0.05, 0.03), (len(Tissue), 3)))
+        jitter = draw_jitter(general, (0.03, 0.05, 0.03))
         meals = [Tissue.STOMACH, Tissue.BOWEL]  # water, milk, bread
         jitter[meals] = np.exp(general.normal(0, (0.5, 0.5, 0.1), (2, 3)))
         return cls(
@@ -69,7 +69,7 @@ class Patient:
                 Field.draw(general, 3, 110, 300),
             ),
             grain=Grain.draw(general, 1.5),
-            tissue_jitter=jitter.astype(np.float32),
+            tissue_jitter=jitter,
         )
 
     def labels(self, points: Points, phase: float) -> Labels:

@@ -18,7 +18,14 @@ import numpy.typing as npt
 from cmr_node.phantom import signals
 from cmr_node.phantom.acquire import Image
 from cmr_node.phantom.molli import LONGEST_MS, Molli
-from cmr_node.phantom.tissues import CHAMBERS, LV_MUSCLE, Tissue
+from cmr_node.phantom.tissues import (
+    CHAMBERS,
+    LV_MUSCLE,
+    ONE_SUBSTANCE,
+    OPPOSED,
+    Tissue,
+    draw_jitter,
+)
 
 JITTER_SD = 0.12  #: of the logarithm of T1, T2 and proton density
 
@@ -60,10 +67,7 @@ def draw_contrast(rng: np.random.Generator, kind: Kind | None = None) -> Contras
     if kind is Kind.ANY:
         return Contrast(kind, _free(rng), np.minimum(rough, 0.3))
     tesla = float(rng.choice([1.5, 3.0]))
-    jitter = np.exp(rng.normal(0, JITTER_SD, (len(Tissue), 3))).astype(np.float32)
-    jitter[[*_CHAMBERS, Tissue.BLOOD]] = jitter[Tissue.LV_BLOOD]
-    jitter[[Tissue.PAPILLARY, Tissue.RV_WALL]] = jitter[Tissue.MYOCARDIUM]
-    jitter[Tissue.EPICARDIAL_FAT] = jitter[Tissue.FAT]
+    jitter = draw_jitter(rng, (JITTER_SD, JITTER_SD, JITTER_SD))
     draw = {
         Kind.CINE: _cine,
         Kind.LATE_ENHANCEMENT: _late_enhancement,
@@ -101,7 +105,7 @@ def _t2(
     if rng.random() < 0.6:
         signal[_CHAMBERS] *= rng.uniform(0.02, 0.3)
     if rng.random() < 0.5:
-        signal[[Tissue.FAT, Tissue.EPICARDIAL_FAT, Tissue.MARROW]] *= rng.uniform(0.05, 0.25)
+        signal[[*OPPOSED, Tissue.MARROW]] *= rng.uniform(0.05, 0.25)
     return signal
 
 
@@ -120,16 +124,14 @@ def _apparent(tesla: float) -> npt.NDArray[np.float64]:
 
 def _free(rng: np.random.Generator) -> Image:
     signal = rng.uniform(0.02, 1.2, len(Tissue))
-    signal[_CHAMBERS] = rng.uniform(0.02, 1.2)  # the four share theirs more often than not
-    if rng.random() < 0.7:
-        signal[Tissue.BLOOD] = signal[Tissue.LV_BLOOD]
-    if rng.random() < 0.3:
+    for first, *others in ONE_SUBSTANCE:
+        signal[others] = signal[first]
+    if rng.random() < 0.3:  # first pass: contrast medium has reached one side
         signal[[Tissue.RV_BLOOD, Tissue.RA_BLOOD]] *= rng.uniform(0.7, 1.3)
-    signal[[Tissue.PAPILLARY, Tissue.RV_WALL]] = signal[Tissue.MYOCARDIUM]
     if rng.random() < 0.6:  # no scar to be seen
         signal[list(LV_MUSCLE)] = signal[Tissue.MYOCARDIUM]
-    signal[Tissue.EPICARDIAL_FAT] = signal[Tissue.FAT] * (-1 if rng.random() < 0.4 else 1)
-    signal[Tissue.FAT] = signal[Tissue.EPICARDIAL_FAT]
+    if rng.random() < 0.4:
+        signal[list(OPPOSED)] *= -1
     signal[Tissue.AIR] = rng.uniform(0, 0.05)
     signal[Tissue.LUNG] *= rng.uniform(0.05, 0.6)
     return np.asarray(signal, np.float32)

@@ -17,7 +17,7 @@ from cmr_node.phantom import acquire, signals
 from cmr_node.phantom.acquire import Image, Receive
 from cmr_node.phantom.anatomy import Patient
 from cmr_node.phantom.molli import Molli, fit
-from cmr_node.phantom.sample import Sampling, Slice, pixel_mean
+from cmr_node.phantom.sample import Look, Sampling, Slice, pixel_mean
 from cmr_node.phantom.tissues import CHAMBERS, OPPOSED, Tissue
 
 Pixels = npt.NDArray[np.uint16]
@@ -53,7 +53,7 @@ class LateEnhancement:
     across: int = 2
     through: int = 3
     receive: Receive = field(
-        default_factory=lambda: Receive(signal_to_noise=14, ghost=0.03, shim_hz=0)
+        default_factory=lambda: Receive(signal_to_noise=14, ghost=0.03, shim_hz=0, fat_shift=1.4)
     )
 
 
@@ -69,7 +69,7 @@ class T2Weighted:
     across: int = 2
     through: int = 3
     receive: Receive = field(
-        default_factory=lambda: Receive(signal_to_noise=16, ghost=0.05, shim_hz=0)
+        default_factory=lambda: Receive(signal_to_noise=16, ghost=0.05, shim_hz=0, fat_shift=0.8)
     )
 
 
@@ -153,11 +153,14 @@ def render_late_enhancement(
     gain = _gain(patient, plane, receive, rng)
     blood = abs(float(by_tissue[Tissue.LV_BLOOD]))
     noise = 0.8 * blood / receive.signal_to_noise
-    ideal = look.signal(by_tissue, rough) * gain
+    ideal = _with_fat_shifted(look, by_tissue, rough, receive) * gain
     image = acquire.through_k_space(ideal, noise, receive, rng)
-    *_, density = signals.relaxation(protocol.tesla, patient.tissue_jitter)
-    shown = pixel_mean(density.astype(np.float32)[look.labels], look.across) * gain
-    reference = acquire.through_k_space(0.25 * shown, noise, receive, rng)
+    # Taken in the next beat, with a small flip angle: density, and some T1.
+    t1, _, density = signals.relaxation(protocol.tesla, patient.tissue_jitter, gadolinium=True)
+    shown = _single(density * (1 - 0.6 * np.exp(-60_000 / patient.heart_rate_bpm / t1)))
+    reference = acquire.through_k_space(
+        0.25 * pixel_mean(shown[look.labels], look.across) * gain, noise, receive, rng
+    )
     mask = acquire.border_mask(plane.shape, receive.border)
     magnitude = stored(np.abs(image) * mask * (420 / blood))
     size = np.maximum(np.abs(reference), 1e-6)
@@ -178,7 +181,8 @@ def render_t2(
     by_tissue, rough = t2_contrast(patient, protocol)
     receive = protocol.receive
     level = float(by_tissue[Tissue.MYOCARDIUM])
-    ideal = look.signal(by_tissue, rough) * _gain(patient, plane, receive, rng)
+    ideal = _with_fat_shifted(look, by_tissue, rough, receive)
+    ideal *= _gain(patient, plane, receive, rng)
     image = acquire.through_k_space(ideal, level / receive.signal_to_noise, receive, rng)
     mask = acquire.border_mask(plane.shape, receive.border)
     return stored(np.abs(image) * mask * (MYOCARDIUM_LEVEL / level))
@@ -256,6 +260,14 @@ def sampling(protocol: Protocol) -> Sampling:
 def stored(image: npt.NDArray[np.floating]) -> Pixels:
     """Rounded and held within what 12 bits can store."""
     return np.asarray(np.rint(np.clip(image, 0, LARGEST)), np.uint16)
+
+
+def _with_fat_shifted(look: Look, by_tissue: Image, rough: Image, receive: Receive) -> Image:
+    """The ideal image, fat displaced along the frequency direction by its chemical shift."""
+    fat = np.isin(np.arange(len(Tissue)), OPPOSED)
+    water = look.signal(np.where(fat, 0, by_tissue), rough)
+    shifted = acquire.shifted(look.signal(np.where(fat, by_tissue, 0), rough), 0, receive.fat_shift)
+    return np.asarray(water + shifted, np.float32)
 
 
 def _gain(patient: Patient, plane: Plane, receive: Receive, rng: np.random.Generator) -> Image:

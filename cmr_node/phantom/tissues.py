@@ -65,6 +65,12 @@ SCARRED = (Tissue.SCAR, Tissue.NO_REFLOW)
 """What counts as scar; the border zone does not."""
 LV_MUSCLE = (Tissue.MYOCARDIUM, Tissue.SCAR, Tissue.BORDER, Tissue.NO_REFLOW, Tissue.OEDEMA)
 """What is between endocardial and epicardial contour of the left ventricle."""
+ONE_SUBSTANCE = (
+    (*CHAMBERS, Tissue.BLOOD),
+    (Tissue.MYOCARDIUM, Tissue.PAPILLARY, Tissue.RV_WALL),
+    (Tissue.FAT, Tissue.EPICARDIAL_FAT),
+)
+"""Labels that differ in place alone."""
 OPPOSED = (Tissue.FAT, Tissue.EPICARDIAL_FAT)
 """What holds mostly fat, whose signal opposes that of water at TE = TR / 2."""
 
@@ -138,3 +144,17 @@ def spins(tesla: float) -> dict[Tissue, Spin]:
     if tesla not in _SPINS:
         raise ValueError(f"no tissue values at {tesla:g} T, allowed are 1.5 and 3")
     return _SPINS[tesla]
+
+
+def draw_jitter(
+    rng: np.random.Generator, spread: tuple[float, float, float]
+) -> npt.NDArray[np.float32]:
+    """(tissues, 3): factors on T1, T2 and proton density, as one patient differs from another.
+
+    ``spread`` is the sd of their logarithms.  What is one substance gets one set of factors: a
+    few per cent between the blood of two chambers would show where inversion nearly nulls it.
+    """
+    jitter = np.exp(rng.normal(0, spread, (len(Tissue), 3)))
+    for first, *others in ONE_SUBSTANCE:
+        jitter[others] = jitter[first]
+    return np.asarray(jitter, np.float32)
