@@ -85,7 +85,8 @@ def _word_votes(headers: Sequence[Header]) -> tuple[Evidence, ...]:
 def _by_geometry(sequence: CardiacSequence, planes: Sequence[Plane]) -> Verdict:
     votes = _tilt_vote(View.SAX, planes)
     extent = float(np.ptp(planes[0].distance([plane.position for plane in planes])))
-    stacked = len(planes) >= STACK_SLICES and extent >= STACK_EXTENT
+    # Positions are rounded as they are written: five slices 10 mm apart may span 39.9999 mm.
+    stacked = len(planes) >= STACK_SLICES and round(extent, 1) >= STACK_EXTENT
     if not (stacked and _near_short_axis(planes) and sequence in _PLANNED_ON_THE_HEART):
         nothing = Evidence("SeriesDescription", "names no view", View.OTHER, WEAK)
         return View.OTHER, False, (nothing, *votes)
