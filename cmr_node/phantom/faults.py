@@ -13,8 +13,8 @@ Written ``NAME[:VALUE][@SERIES]``:
     late@lge_sax                 arrives after the rest of the study
 
 Without a value an operation is drawn from the seed, and one slice is hit; without a series it is
-``cine_sax``.  ``@all`` hits every series but the localizer.  A fault of an operation on ``all``
-turns each series by the same operation.
+``cine_sax``.  ``@all`` hits every series but the localizer, and slices only where there are
+enough; it turns each series by the same operation.
 """
 
 from __future__ import annotations
@@ -110,7 +110,9 @@ def befall(
     for number, fault in enumerate(faults):
         rng = np.random.default_rng([seed, 77, number])
         names = dict.fromkeys(one.name for one in left if one.name != LOCALIZER)
-        hit = list(names) if fault.series == EVERY else [fault.series]
+        hit = [fault.series]
+        if fault.series == EVERY:
+            hit = [name for name in names if len(_slices(left, name)) >= _least(fault)]
         if not set(hit) <= {one.name for one in left}:
             raise ValueError(f"{fault}: the study has no such series, it has {', '.join(names)}")
         operation = _operation(fault, rng)
@@ -152,7 +154,7 @@ def _hit(
         case FaultKind.LATE:
             return changed(late=True), record
         case FaultKind.DROPPED:
-            gone = _drawn(series, name, fault, rng, spare=1)
+            gone = _drawn(series, name, fault, rng)
             kept = [
                 replace(one, shots=tuple(s for s in one.shots if s.cut.index not in gone))
                 if one.name == name
@@ -165,15 +167,24 @@ def _hit(
             return [*series, _again(series, name, twice)], replace(record, slices=twice)
 
 
+def _least(fault: Fault) -> int:
+    """How many slices a stack must have; of those that are dropped one must be left."""
+    count = int(fault.value) if fault.value.isdecimal() else 1
+    return count + (fault.kind is FaultKind.DROPPED)
+
+
+def _slices(series: Sequence[Series], name: str) -> list[int]:
+    return sorted({shot.cut.index for one in series if one.name == name for shot in one.shots})
+
+
 def _drawn(
-    series: Sequence[Series], name: str, fault: Fault, rng: np.random.Generator, spare: int = 0
+    series: Sequence[Series], name: str, fault: Fault, rng: np.random.Generator
 ) -> tuple[int, ...]:
-    """Which slices are hit; ``spare`` must be left over."""
-    there = sorted({shot.cut.index for one in series if one.name == name for shot in one.shots})
-    count = int(fault.value or 1)
-    if count > len(there) - spare:
-        raise ValueError(f"{fault}: {name} has {len(there)} slices, {spare} must be left")
-    drawn = rng.choice(there, count, replace=False)
+    """Which slices are hit."""
+    there = _slices(series, name)
+    if len(there) < _least(fault):
+        raise ValueError(f"{fault}: {name} has {len(there)} slices, needed are {_least(fault)}")
+    drawn = rng.choice(there, int(fault.value or 1), replace=False)
     return tuple(sorted(int(index) for index in drawn))
 
 

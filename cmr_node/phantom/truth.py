@@ -40,6 +40,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -48,8 +49,9 @@ from cmr_node.geometry.orientation import Orientation
 from cmr_node.geometry.plane import reorient
 from cmr_node.geometry.standard_view import View, implied_orientation
 from cmr_node.phantom.anatomy import Patient
+from cmr_node.phantom.groups import Group
 from cmr_node.phantom.headers import derived_uid, moment
-from cmr_node.phantom.measures import measure
+from cmr_node.phantom.measures import Measures, measure
 from cmr_node.phantom.plan import Plan
 from cmr_node.phantom.schedule import schedule
 from cmr_node.phantom.series import Series, Shot
@@ -76,7 +78,10 @@ def study_truth(plan: Plan) -> dict[str, Any]:
         "plan": _plain(asdict(plan)),
         "study_uid": str(derived_uid(told.key, "study")),
         "frame_of_reference_uid": str(derived_uid(told.key, "frame of reference")),
-        "patient": {"id": told.patient, **_patient(planned.patient, plan.protocol.tesla)},
+        "patient": {
+            "id": told.patient,
+            **_patient(planned.patient, _measures(plan.seed, plan.group), plan.protocol.tesla),
+        },
         "faults": [_plain(asdict(record)) for record in planned.records],
         "series": [
             {
@@ -118,8 +123,13 @@ def _degrees(direction: np.ndarray) -> float:
     return float(np.degrees(np.arctan2(direction[0], direction[1])))
 
 
-def _patient(patient: Patient, tesla: float) -> dict[str, Any]:
-    found = measure(patient)
+@lru_cache(maxsize=4)
+def _measures(seed: int, group: Group | None) -> Measures:
+    """Kept, because one patient is often written by one vendor after the other."""
+    return measure(Patient.draw(seed, group))
+
+
+def _patient(patient: Patient, found: Measures, tesla: float) -> dict[str, Any]:
     diastole, systole, scar = found.end_diastole, found.end_systole, patient.heart.left.scar
     t1, t2, _ = relaxation(tesla, patient.tissue_jitter)
     return {
