@@ -15,9 +15,10 @@ from cmr_node.phantom.fields import Field, Points, Vector, blend_min, to_segment
 from cmr_node.phantom.left_ventricle import LeftVentricle
 from cmr_node.phantom.motion import contraction, ejection
 from cmr_node.phantom.right_ventricle import RightVentricle
-from cmr_node.phantom.tissues import Labels, Tissue
+from cmr_node.phantom.tissues import LV_MUSCLE, Labels, Tissue
 
 WALL_MM = 2.0
+ROOT_MM = 30.0  #: from the aortic valve to where the vessel no longer moves
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,29 +96,40 @@ class Atria:
 
     def paint_root(self, label: Labels, local: Points, left: LeftVentricle, phase: float) -> None:
         """Left outflow tract, aortic valve, sinuses and the beginning of the aorta."""
-        valve = self.valve(left, phase)
-        axis = self.root_axis
-        start = np.array(
-            [0.20 * left.cavity_radius, 0.20 * left.cavity_radius, left.drop(phase) + 7]
-        )
-        beyond = axis.astype(np.float32) @ (local - valve.astype(np.float32)[:, None])
-        tract = to_segment(local, start, valve) - np.float32(0.86 * self.root_radius)
+        spots = np.flatnonzero(self.outside_root(local, left, phase) < 2 * WALL_MM)
+        part, inner = local[:, spots], label[spots]
+        valve, axis, radius = self.valve(left, phase), self.root_axis, np.float32(self.root_radius)
+        start = self._tract_start(left, phase)
+        beyond = axis.astype(np.float32) @ (part - valve.astype(np.float32)[:, None])
+        tract = to_segment(part, start, valve) - np.float32(0.86) * radius
         tract = np.maximum(tract, beyond)
         # The sinuses bulge just above the valve.
         bulge = 1 + 0.16 * np.exp(-(((beyond - 9) / 7) ** 2))
-        root = to_segment(local, valve, valve + 30 * axis) - np.float32(self.root_radius) * bulge
+        root = to_segment(part, valve, valve + ROOT_MM * axis) - radius * bulge
         root = np.maximum(root, -beyond)
-        mine = ~np.isin(label, (Tissue.LV_BLOOD, Tissue.MYOCARDIUM, Tissue.RV_BLOOD))
-        label[(tract < WALL_MM) & mine & (label != Tissue.RV_WALL)] = Tissue.VESSEL_WALL
-        label[(root < WALL_MM) & (label != Tissue.RV_BLOOD)] = Tissue.VESSEL_WALL
-        label[tract < 0] = Tissue.LV_BLOOD
-        label[root < 0] = Tissue.BLOOD
-        out = to_segment(local, valve, valve + axis)
+        mine = ~np.isin(inner, (*LV_MUSCLE, Tissue.LV_BLOOD, Tissue.RV_BLOOD, Tissue.RV_WALL))
+        inner[(tract < WALL_MM) & mine] = Tissue.VESSEL_WALL
+        inner[(root < WALL_MM) & (inner != Tissue.RV_BLOOD)] = Tissue.VESSEL_WALL
+        inner[tract < 0] = Tissue.LV_BLOOD
+        inner[root < 0] = Tissue.BLOOD
+        out = to_segment(part, valve, valve + axis)
         if ejection(phase) == 0:  # shut: three cusps, a cone from afar
             leaf = np.abs(beyond - 4 + 0.35 * out) < 0.8
         else:
-            leaf = (np.abs(out - 0.8 * self.root_radius) < 0.7) & (np.abs(beyond - 5) < 5)
-        label[leaf & (out < self.root_radius) & (root < 0)] = Tissue.VESSEL_WALL
+            leaf = (np.abs(out - 0.8 * radius) < 0.7) & (np.abs(beyond - 5) < 5)
+        inner[leaf & (out < radius) & (root < 0)] = Tissue.VESSEL_WALL
+        label[spots] = inner
+
+    def outside_root(self, local: Points, left: LeftVentricle, phase: float) -> Points:
+        """Distance (n,) from capsules that hold outflow tract and root, mm."""
+        valve = self.valve(left, phase)
+        tract = to_segment(local, self._tract_start(left, phase), valve)
+        root = to_segment(local, valve, valve + ROOT_MM * self.root_axis)
+        return np.asarray(np.minimum(tract, root) - np.float32(1.2 * self.root_radius))
+
+    def _tract_start(self, left: LeftVentricle, phase: float) -> Vector:
+        begin = 0.20 * left.cavity_radius
+        return np.array([begin, begin, left.drop(phase) + 7])
 
     def valve(self, left: LeftVentricle, phase: float) -> Vector:
         """Centre of the aortic valve; it follows the base of the ventricle."""

@@ -15,12 +15,13 @@ import numpy.typing as npt
 
 from cmr_node.phantom.atria import WALL_MM, Atria
 from cmr_node.phantom.fields import Field, Points, Vector, blend_min, to_segment
-from cmr_node.phantom.left_ventricle import LeftVentricle
+from cmr_node.phantom.left_ventricle import LeftVentricle, Wall
 from cmr_node.phantom.motion import contraction, ejection, filling
 from cmr_node.phantom.right_ventricle import RightVentricle
 from cmr_node.phantom.tissues import Labels, Tissue
 
 PERICARDIUM_MM = 1.0
+MARGIN_MM = 8.0  #: by what the heart of some phase sticks out of that of end-diastole
 
 _YIELDS = np.zeros(len(Tissue), np.bool_)  # what gives way to the fat around the heart
 _YIELDS[[Tissue.LUNG, Tissue.FAT, Tissue.LIVER, Tissue.STOMACH, Tissue.SPLEEN, Tissue.BOWEL]] = True
@@ -81,21 +82,45 @@ class Heart:
         away = points - self.middle.astype(np.float32)[:, None]
         return np.asarray(np.einsum("ij,ij->j", away, away) < self.reach**2)
 
+    def reached(self, points: Points) -> npt.NDArray[np.bool_]:
+        """Which ``points`` (3, n) the heart or its fat covers in some phase, with a margin; (n,).
+
+        Sharper than :meth:`near` and dearer: worth it where many phases are looked up.
+        """
+        local = self.local(points)
+        envelope, *_ = self._envelope(local, 0.0)
+        root = self.atria.outside_root(local, self.left, 0.0)
+        return np.asarray(np.minimum(envelope, root) < self._cover_mm + MARGIN_MM)
+
     def paint(self, label: Labels, points: Points, phase: float) -> None:
         """Lay the heart at ``phase`` over ``label`` (n,) at ``points`` (3, n), mm LPS."""
         local = self.local(points)
-        wall = self.left.locate(local, phase)
-        outside_left = self.left.outside(wall)
-        outside_right, _ = self.right.shape(local, self.left, phase)
-        atria = self.atria.shapes(local, self.left, self.right, phase)
-        ventricles = blend_min(outside_left, outside_right, 14)
-        envelope = blend_min(ventricles, np.minimum(*atria) - np.float32(WALL_MM), 18)
-        self._cover(label, local, envelope)
-        self._coronaries(label, local, phase, envelope)
+        envelope, wall, outside_right, atria = self._envelope(local, phase)
+        spots = np.flatnonzero(envelope < self._cover_mm)
+        covered, part, distance = label[spots], local[:, spots], envelope[spots]
+        self._cover(covered, part, distance)
+        self._coronaries(covered, part, phase, distance)
+        label[spots] = covered
         self.atria.paint(label, *atria)
         self.right.paint(label, local, self.left, phase, outside_right)
         self.left.paint(label, local, wall, phase)
         self.atria.paint_root(label, local, self.left, phase)
+
+    @property
+    def _cover_mm(self) -> float:
+        """Thickest that fat and pericardium can be."""
+        return 2.2 * self.fat + PERICARDIUM_MM + 1.3 * self.cushion
+
+    def _envelope(
+        self, local: Points, phase: float
+    ) -> tuple[Points, Wall, Points, tuple[Points, Points]]:
+        """Distance (n,) from the heart's muscle; and what it was joined from."""
+        wall = self.left.locate(local, phase)
+        outside_right, _ = self.right.shape(local, self.left, phase)
+        atria = self.atria.shapes(local, self.left, self.right, phase)
+        ventricles = blend_min(self.left.outside(wall), outside_right, 14)
+        envelope = blend_min(ventricles, np.minimum(*atria) - np.float32(WALL_MM), 18)
+        return envelope, wall, outside_right, atria
 
     def _cover(self, label: Labels, local: Points, envelope: Points) -> None:
         """Epicardial fat, pericardium, and the fat outside it."""

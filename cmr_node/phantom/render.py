@@ -117,6 +117,8 @@ def render_cine(
     (phases, rows, columns), 0 to ``LARGEST``.
     """
     cut = Slice(patient, plane, sampling(protocol), shift)
+    if phases > 2:
+        cut.expect_many_phases()
     by_tissue, rough = cine_contrast(patient, protocol)
     scale = MYOCARDIUM_LEVEL / by_tissue[Tissue.MYOCARDIUM]
     receive = protocol.receive

@@ -93,6 +93,11 @@ class Slice:
         """(through, rows * across, columns * across): see :meth:`Patient.texture`."""
         return self.patient.texture(self._points_flat).reshape(self._shape)
 
+    def expect_many_phases(self) -> None:
+        """Find out once where anything can change, so that each phase looks up only that."""
+        near = np.flatnonzero(self.patient.heart.near(self._points_flat))
+        self._near = near[self.patient.heart.reached(self._points_flat[:, near])]
+
     def look(self, phase: float) -> Look:
         """Tissue, texture and flow in one phase, the fraction of the R-R interval."""
         label, near = self._still.copy(), self._near

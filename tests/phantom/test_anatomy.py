@@ -71,6 +71,7 @@ def test_nothing_of_the_heart_is_cut_off_by_the_bound_of_its_reach(beat):
         unbounded = chest.copy()
         patient.heart.paint(unbounded, flat, phase)
         assert np.all(patient.heart.near(flat)[unbounded != chest])
+        assert np.all(patient.heart.reached(flat)[unbounded != chest])
 
 
 def test_a_ray_of_the_wall_keeps_its_area_over_the_beat(beat):
