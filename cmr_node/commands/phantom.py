@@ -30,12 +30,13 @@ from cmr_node.commands.arguments import Commands, add_command
 from cmr_node.phantom.case import Case, write_case
 from cmr_node.phantom.faults import Fault, FaultKind
 from cmr_node.phantom.plan import Plan
-from cmr_node.phantom.schedule import schedule
+from cmr_node.phantom.schedule import Scanner, schedule
 from cmr_node.phantom.sheet import contact_sheet
 from cmr_node.phantom.vendors import Vendor
 from cmr_node.settings import Settings
 
 ALL = "all"
+FIELD_OF_VIEW = 358.4  #: mm, along the rows
 VENDORS = (Vendor.SIEMENS, Vendor.GE, Vendor.PHILIPS)
 
 
@@ -103,7 +104,7 @@ def phantom(arguments: argparse.Namespace, settings: Settings) -> int:
         return _refused(f"{out} holds something; OUT must be new or empty")
     plans = list(_plans(arguments))
     try:
-        schedule(plans[0])  # the faults are the same for all
+        schedule(plans[0][0])  # the faults are the same for all
     except ValueError as error:
         return _refused(str(error))
     out.mkdir(parents=True, exist_ok=True)
@@ -111,10 +112,10 @@ def phantom(arguments: argparse.Namespace, settings: Settings) -> int:
     began = time.monotonic()
     cases = []
     with _progress(console) as progress:
-        task = progress.add_task("simulating studies", total=len(plans))
-        for case in _written(out, plans, arguments.workers):
-            cases.append(case)
-            progress.advance(task)
+        task = progress.add_task("simulating studies", total=sum(map(len, plans)))
+        for written in _written(out, plans, arguments.workers):
+            cases.extend(written)
+            progress.advance(task, len(written))
     seconds = time.monotonic() - began
     contact_sheet([case.row for case in cases], out / "contact-sheet.png")
     size = sum(case.size_bytes for case in cases) / 1e6
@@ -125,11 +126,13 @@ def phantom(arguments: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
-def _plans(arguments: argparse.Namespace) -> Iterator[Plan]:
+def _plans(arguments: argparse.Namespace) -> Iterator[list[Plan]]:
+    """The studies of each patient."""
     columns = arguments.matrix
+    vendors = VENDORS if arguments.vendor == ALL else [Vendor(arguments.vendor)]
     for seed in range(arguments.seed, arguments.seed + arguments.patients):
-        for vendor in VENDORS if arguments.vendor == ALL else [Vendor(arguments.vendor)]:
-            yield Plan.examination(
+        yield [
+            Plan.examination(
                 seed,
                 vendor,
                 arguments.field,
@@ -138,18 +141,28 @@ def _plans(arguments: argparse.Namespace) -> Iterator[Plan]:
                 phases=arguments.phases,
                 rows=round(columns * 13 / 16),
                 columns=columns,
-                pixel_spacing=round(358.4 / columns, 3),
+                pixel_spacing=round(FIELD_OF_VIEW / columns, 3),
             )
+            for vendor in vendors
+        ]
 
 
-def _written(out: Path, plans: Sequence[Plan], workers: int) -> Iterator[Case]:
-    """In the order of the plans, whoever wrote them."""
-    folders = [out / f"patient-{plan.seed:04d}-{plan.vendor}" for plan in plans]
+def _written(out: Path, plans: Sequence[list[Plan]], workers: int) -> Iterator[list[Case]]:
+    """Patient by patient in the order of the plans, whoever wrote them."""
+    folders = [out] * len(plans)
     if workers == 1:
-        yield from map(write_case, folders, plans)
+        yield from map(_write_patient, folders, plans)
         return
     with ProcessPoolExecutor(min(workers, len(plans)), get_context("spawn")) as pool:
-        yield from pool.map(write_case, folders, plans)
+        yield from pool.map(_write_patient, folders, plans)
+
+
+def _write_patient(out: Path, plans: list[Plan]) -> list[Case]:
+    """The same scans, as each vendor writes them."""
+    scanner = Scanner(schedule(plans[0]).patient)
+    return [
+        write_case(out / f"patient-{plan.seed:04d}-{plan.vendor}", plan, scanner) for plan in plans
+    ]
 
 
 class _Rate(ProgressColumn):

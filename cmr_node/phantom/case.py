@@ -11,7 +11,6 @@ The promise kept here: the same plan gives the same files, byte by byte.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +19,7 @@ import numpy.typing as npt
 
 from cmr_node.phantom.maps import write_maps
 from cmr_node.phantom.plan import Plan
-from cmr_node.phantom.schedule import schedule
+from cmr_node.phantom.schedule import Scanner, schedule
 from cmr_node.phantom.series import Series, Shot
 from cmr_node.phantom.sheet import COLUMNS, Row
 from cmr_node.phantom.study import write_study
@@ -38,10 +37,8 @@ class Case:
     row: Row  #: for the contact sheet
 
 
-def write_case(
-    folder: Path, plan: Plan, progress: Callable[[int, int], None] = lambda done, total: None
-) -> Case:
-    """Write study and truth into ``folder``; see ``study.write_study`` for ``progress``.
+def write_case(folder: Path, plan: Plan, scanner: Scanner | None = None) -> Case:
+    """Write study and truth into ``folder``; see ``study.simulate_study`` for ``scanner``.
 
     Raises
     ------
@@ -57,7 +54,7 @@ def write_case(
             if column.series == series.name and shot.cut.index == column.pick(indices):
                 shown.setdefault(column.title, (pixels[0], series.scan.stack.pixel_spacing))
 
-    write_study(folder / "study", plan, progress, watch, late=folder / "late")
+    write_study(folder / "study", plan, watcher=watch, late=folder / "late", scanner=scanner)
     facts = study_truth(plan)
     facts["maps"] = write_maps(folder / "truth", planned)
     (folder / "truth" / "truth.json").write_text(json.dumps(facts, indent=1) + "\n")

@@ -60,22 +60,35 @@ def schedule(plan: Plan) -> Schedule:
     return Schedule(patient, series, records)
 
 
-def take(patient: Patient, scan: Scan, shot: Shot) -> dict[Contrast, Pixels]:
-    """Scan one slice: (phases, rows, columns) of each contrast, as the standard view shows it."""
-    rng = np.random.default_rng([*scan.key, 1 + shot.take, shot.cut.index])
-    at, protocol, shift = shot.cut.plane, scan.stack.protocol, shot.cut.shift
-    match protocol:
-        case render.Cine():
-            phases = scan.stack.phases
-            return {Contrast.CINE: render.render_cine(patient, at, phases, protocol, rng, shift)}
-        case render.LateEnhancement():
-            pair = render.render_late_enhancement(patient, at, protocol, rng, shift)
-            magnitude, signed = (pixels[None] for pixels in pair)
-            return {Contrast.LATE_ENHANCEMENT: magnitude, Contrast.PHASE_SENSITIVE: signed}
-        case render.T2Weighted():
-            return {Contrast.T2: render.render_t2(patient, at, protocol, rng, shift)[None]}
-        case render.T1Map():
-            return {Contrast.T1_MAP: render.render_t1_map(patient, at, protocol, rng, shift)[None]}
+class Scanner:
+    """Scans one patient; what was scanned once is remembered, for the next series or vendor."""
+
+    def __init__(self, patient: Patient) -> None:
+        self._patient = patient
+        self._taken: dict[tuple[Scan, int, int], dict[Contrast, Pixels]] = {}
+
+    def take(self, scan: Scan, shot: Shot) -> dict[Contrast, Pixels]:
+        """(phases, rows, columns) of each contrast of one slice, not turned."""
+        key = scan, shot.cut.index, shot.take
+        if key not in self._taken:
+            self._taken[key] = self._take(scan, shot)
+        return self._taken[key]
+
+    def _take(self, scan: Scan, shot: Shot) -> dict[Contrast, Pixels]:
+        rng = np.random.default_rng([*scan.key, 1 + shot.take, shot.cut.index])
+        at, shift, protocol = shot.cut.plane, shot.cut.shift, scan.stack.protocol
+        who, phases = self._patient, scan.stack.phases
+        match protocol:
+            case render.Cine():
+                return {Contrast.CINE: render.render_cine(who, at, phases, protocol, rng, shift)}
+            case render.LateEnhancement():
+                pair = render.render_late_enhancement(who, at, protocol, rng, shift)
+                magnitude, signed = (pixels[None] for pixels in pair)
+                return {Contrast.LATE_ENHANCEMENT: magnitude, Contrast.PHASE_SENSITIVE: signed}
+            case render.T2Weighted():
+                return {Contrast.T2: render.render_t2(who, at, protocol, rng, shift)[None]}
+            case render.T1Map():
+                return {Contrast.T1_MAP: render.render_t1_map(who, at, protocol, rng, shift)[None]}
 
 
 def _series(plan: Plan, patient: Patient) -> Iterator[Series]:

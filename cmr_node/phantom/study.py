@@ -21,10 +21,8 @@ from cmr_node.phantom import headers
 from cmr_node.phantom.enhanced import multi_frame
 from cmr_node.phantom.parameters import parameters
 from cmr_node.phantom.plan import Plan
-from cmr_node.phantom.render import Pixels
-from cmr_node.phantom.scan import Contrast
-from cmr_node.phantom.schedule import Schedule, schedule, take
-from cmr_node.phantom.series import Scan, Series, Shot
+from cmr_node.phantom.schedule import Scanner, Schedule, schedule
+from cmr_node.phantom.series import Series, Shot
 from cmr_node.phantom.vendors import STYLES, Vendor
 
 __all__ = ["Plan", "Truth", "simulate_study", "stored", "truth", "write_study"]
@@ -36,15 +34,20 @@ Watcher = Callable[[Series, Shot, npt.NDArray[np.uint16]], None]
 """Told of each slice: its series, itself, and its pixels (phases, rows, columns) as stored."""
 
 
-def simulate_study(plan: Plan, watcher: Watcher | None = None) -> Iterator[FileDataset]:
+def simulate_study(
+    plan: Plan, watcher: Watcher | None = None, scanner: Scanner | None = None
+) -> Iterator[FileDataset]:
     """Scan: series after series, all phases of one slice after the other.
+
+    ``scanner`` is one that scanned the same patient before, for another vendor.
 
     Raises
     ------
     ValueError
         The plan names a view the phantom cannot show, or a fault that cannot be.
     """
-    for _, ds in _simulated(plan, schedule(plan), watcher):
+    planned = schedule(plan)
+    for _, ds in _simulated(plan, planned, watcher, scanner or Scanner(planned.patient)):
         yield ds
 
 
@@ -66,16 +69,20 @@ def write_study(
     progress: Callable[[int, int], None] = lambda done, total: None,
     watcher: Watcher | None = None,
     late: Path | None = None,
+    scanner: Scanner | None = None,
 ) -> Truth:
     """Write the study as ``<folder>/<series number>/<instance number>.dcm``.
 
     What arrives late lies in the folder ``late`` instead, ``<folder>/late`` unless told.
-    ``progress`` is called after each instance with the number written and the total.
+    ``progress`` is called after each instance with the number written and the total.  See
+    :func:`simulate_study` for ``scanner``.
     """
     late = late or folder / "late"
     planned = schedule(plan)
     total = instances(plan, planned)
-    for done, (series, ds) in enumerate(_simulated(plan, planned, watcher), start=1):
+    scanner = scanner or Scanner(planned.patient)
+    simulated = _simulated(plan, planned, watcher, scanner)
+    for done, (series, ds) in enumerate(simulated, start=1):
         place = (late if series.late else folder) / f"{ds.SeriesNumber:03d}"
         place.mkdir(parents=True, exist_ok=True)
         ds.save_as(place / f"{ds.InstanceNumber:04d}.dcm", enforce_file_format=True)
@@ -102,9 +109,9 @@ def headers_of(plan: Plan, planned: Schedule) -> headers.Study:
 
 
 def _simulated(
-    plan: Plan, planned: Schedule, watcher: Watcher | None
+    plan: Plan, planned: Schedule, watcher: Watcher | None, scanner: Scanner
 ) -> Iterator[tuple[Series, FileDataset]]:
-    images = _images(plan, planned, watcher)
+    images = _images(plan, planned, watcher, scanner)
     if not plan.in_multi_frames:
         yield from images
         return
@@ -115,9 +122,9 @@ def _simulated(
 
 
 def _images(
-    plan: Plan, planned: Schedule, watcher: Watcher | None
+    plan: Plan, planned: Schedule, watcher: Watcher | None, scanner: Scanner
 ) -> Iterator[tuple[Series, FileDataset]]:
-    study, scanner = headers_of(plan, planned), _Scanner(planned)
+    study = headers_of(plan, planned)
     for series in planned.series:
         facts = parameters(planned.patient, series.scan.stack.protocol)
         for shot in series.shots:
@@ -131,20 +138,3 @@ def _images(
 def stored(series: Series, pixels: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint16]:
     """``pixels`` (..., rows, columns) as scanned, turned as this series stores them."""
     return series.stored_as.apply(pixels)
-
-
-class _Scanner:
-    """Takes slices; remembers those of scans that give more than one series."""
-
-    def __init__(self, planned: Schedule) -> None:
-        self._patient = planned.patient
-        self._held: dict[tuple[object, ...], dict[Contrast, Pixels]] = {}
-
-    def take(self, scan: Scan, shot: Shot) -> dict[Contrast, Pixels]:
-        key = scan.key, shot.cut.index, shot.take
-        if key not in self._held:
-            taken = take(self._patient, scan, shot)
-            if len(taken) == 1:
-                return taken
-            self._held[key] = taken
-        return self._held[key]

@@ -12,6 +12,7 @@ from cmr_node.assemble.stack import assemble
 from cmr_node.dicom.header import scan
 from cmr_node.phantom.faults import Fault
 from cmr_node.phantom.plan import Plan
+from cmr_node.phantom.schedule import Scanner, schedule
 from cmr_node.phantom.study import simulate_study
 from cmr_node.phantom.vendors import Vendor
 from tests.samples import data_set_bytes
@@ -38,7 +39,13 @@ def small(
 @cache
 def scanned(vendor: Vendor, *faults: str, tesla: float = 1.5) -> tuple[FileDataset, ...]:
     """The instances of ``small``."""
-    return tuple(simulate_study(small(vendor, *faults, tesla=tesla)))
+    plan = small(vendor, *faults, tesla=tesla)
+    return tuple(simulate_study(plan, scanner=_scanner(tesla)))
+
+
+@cache
+def _scanner(tesla: float) -> Scanner:
+    return Scanner(schedule(small(tesla=tesla)).patient)
 
 
 def assembled(images: tuple[FileDataset, ...]) -> Assembly:

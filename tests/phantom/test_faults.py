@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from pydicom.dataset import FileDataset
 from cmr_node.geometry.orientation import Orientation
 from cmr_node.phantom.faults import Fault
 from cmr_node.phantom.plan import Plan
-from cmr_node.phantom.schedule import schedule
+from cmr_node.phantom.schedule import Scanner, schedule
 from cmr_node.phantom.study import simulate_study, write_study
 from cmr_node.phantom.vendors import Vendor
 from tests.phantom.examinations import assembled, scanned, small
@@ -21,6 +22,15 @@ from tests.phantom.examinations import assembled, scanned, small
 def only_sax(*faults: str, **changes: object) -> Plan:
     """GE gives the short axis no description, so it is the only one without."""
     return small(Vendor.GE, *faults, stills=(), phases=2, **changes)
+
+
+@cache
+def scanner() -> Scanner:
+    return Scanner(schedule(only_sax()).patient)
+
+
+def scan(plan: Plan) -> list[FileDataset]:
+    return list(simulate_study(plan, scanner=scanner()))
 
 
 def sax(images: list[FileDataset]) -> list[FileDataset]:
@@ -33,14 +43,14 @@ def others(images: list[FileDataset]) -> list[bytes]:
 
 @pytest.fixture(scope="module")
 def plain() -> list[FileDataset]:
-    return list(simulate_study(only_sax()))
+    return scan(only_sax())
 
 
 @pytest.mark.parametrize("orientation", Orientation)
 def test_an_unlogged_operation_turns_pixels_and_no_header(
     plain: list[FileDataset], orientation: Orientation
 ) -> None:
-    turned = list(simulate_study(only_sax(f"unlogged:{orientation}")))
+    turned = scan(only_sax(f"unlogged:{orientation}"))
     for before, after in zip(sax(plain), sax(turned), strict=True):
         assert np.array_equal(orientation.apply(before.pixel_array), after.pixel_array)
         for keyword in ("ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing"):
@@ -50,8 +60,8 @@ def test_an_unlogged_operation_turns_pixels_and_no_header(
 
 @pytest.mark.parametrize("orientation", Orientation)
 def test_a_logged_operation_is_the_same_as_being_stored_so(orientation: Orientation) -> None:
-    logged = list(simulate_study(only_sax(f"logged:{orientation}")))
-    stored = list(simulate_study(only_sax(stored_as={"sax": orientation})))
+    logged = scan(only_sax(f"logged:{orientation}"))
+    stored = scan(only_sax(stored_as={"sax": orientation}))
     for one, other in zip(logged, stored, strict=True):
         assert one.PixelData == other.PixelData
         assert one.ImageOrientationPatient == other.ImageOrientationPatient
@@ -68,7 +78,7 @@ def test_a_logged_turn_after_an_unlogged_one_turns_what_it_finds() -> None:
 
 def test_dropped_slices_are_gone_and_named(plain: list[FileDataset]) -> None:
     plan = only_sax("dropped:2")
-    left = sax(list(simulate_study(plan)))
+    left = sax(scan(plan))
     assert len(left) == 3 * 2
     assert {ds.ImagesInAcquisition for ds in left} == {6}
     (record,) = schedule(plan).records
@@ -79,7 +89,7 @@ def test_dropped_slices_are_gone_and_named(plain: list[FileDataset]) -> None:
 
 def test_duplicated_slices_are_the_same_places_again_later(plain: list[FileDataset]) -> None:
     plan = only_sax("duplicated:2")
-    images = sax(list(simulate_study(plan)))
+    images = sax(scan(plan))
     once, again = images[:10], images[10:]
     assert [ds.PixelData for ds in once] == [ds.PixelData for ds in sax(plain)]
     assert len(again) == 4

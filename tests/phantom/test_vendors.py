@@ -64,7 +64,7 @@ def test_dciodvfy_finds_no_error_in_any_object(tmp_path: Path, vendor: Vendor) -
         assert not {one for one in found if one.startswith("Error")}, ds.get("SeriesDescription")
 
 
-@pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize("vendor", [Vendor.SIEMENS, Vendor.PHILIPS])
 def test_the_same_plan_gives_the_same_bytes(vendor: Vendor) -> None:
     def encoded(ds: FileDataset) -> bytes:
         buffer = BytesIO()
