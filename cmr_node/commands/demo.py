@@ -33,6 +33,7 @@ from cmr_node.geometry.plane import Plane
 from cmr_node.geometry.standard_view import View, implied_orientation
 from cmr_node.network.scu import echo, send
 from cmr_node.outputs.proof import prove
+from cmr_node.phantom.plan import STILLS
 from cmr_node.phantom.study import Plan, Truth, write_study
 from cmr_node.pictures import Panel, Picture, before_after_sheet
 from cmr_node.settings import Observe, Peer, Receive, Settings, Standardise, Storage
@@ -86,7 +87,7 @@ def demo(arguments: argparse.Namespace, settings: Settings) -> int:
         print(f"cmr-node: {folder} exists; --folder must name a new one", file=sys.stderr)
         return 2
     console = Console(highlight=False)
-    plan = Plan(seed=arguments.seed, stored_as=STORED_AS)
+    plan = Plan(seed=arguments.seed, stored_as=STORED_AS, stills=STILLS)
     with _progress(console) as progress:
         truth = _simulate(folder / "study", plan, progress)
     pacs, node = _two_nodes(folder)
@@ -286,7 +287,7 @@ def _draw(pairs: list[Pair], study: StudyOverview, truth: Truth, path: Path) -> 
         stack = next(stack for stack in study.stacks if uid in stack["series"])
         panels.append(
             Panel(
-                title=f"{truth[uid]['view'].upper()} cine, stored {truth[uid]['stored_as']}",
+                title=f"{_named(truth[uid])}, stored {truth[uid]['stored_as']}",
                 caption=f"{stack['decision']}: {stack['operation']}; every pixel keeps its place "
                 f"in the patient ({max(pair.error_mm for pair in ours):.0e} mm)",
                 before=_picture(shown.source),
@@ -301,7 +302,7 @@ def _show(console: Console, pairs: list[Pair], study: StudyOverview, truth: Trut
     """Print what was decided against the truth; whether all is as it should be."""
     back = _by_series(pairs)
     table = Table(title="What the node made of it")
-    for column in ("view", "stored as", "decision", "operation", "back", "standard now", "mm"):
+    for column in ("series", "stored as", "decision", "operation", "back", "standard now", "mm"):
         table.add_column(column)
     well = True
     for uid, fact in truth.items():
@@ -311,7 +312,7 @@ def _show(console: Console, pairs: list[Pair], study: StudyOverview, truth: Trut
         standard = bool(ours) and all(e and e.orientation is Orientation.IDENTITY for e in evidence)
         well &= standard
         table.add_row(
-            fact["view"],
+            _named(fact),
             fact["stored_as"],
             stack["decision"] if stack else "no stack",
             stack["operation"] if stack else "",
@@ -321,3 +322,9 @@ def _show(console: Console, pairs: list[Pair], study: StudyOverview, truth: Trut
         )
     console.print(table)
     return well
+
+
+def _named(fact: dict[str, str]) -> str:
+    """For example ``cine SAX``."""
+    contrast, view = fact["name"].rsplit("_", 1)
+    return f"{contrast} {view.upper()}"

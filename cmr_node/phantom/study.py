@@ -28,7 +28,7 @@ from cmr_node.phantom.vendors import STYLES, Vendor
 __all__ = ["Plan", "Truth", "simulate_study", "stored", "truth", "write_study"]
 
 Truth = dict[str, dict[str, str]]
-"""Series Instance UID -> {"view": View, "stored_as": Orientation}; plain text, fit for JSON."""
+"""Series Instance UID -> {"name": of its stack, "view": View, "stored_as": Orientation}; text."""
 
 Watcher = Callable[[Series, Shot, npt.NDArray[np.uint16]], None]
 """Told of each slice: its series, itself, and its pixels (phases, rows, columns) as stored."""
@@ -56,6 +56,7 @@ def truth(plan: Plan) -> Truth:
     told = headers_of(plan, schedule(plan))
     return {
         str(told.series_uid(series)): {
+            "name": series.name,
             "view": str(series.view),
             "stored_as": str(series.stored_as),
         }
