@@ -11,7 +11,10 @@ mm) in a phase of the beat; images, label maps, volumes and headers all come fro
     planes      where technologists put them: short axis, 2CH, 3CH, 4CH, scouts
     images      sample looks tissue up, signals and molli make it bright, acquire is the scanner,
                 render joins the three for each sequence
-    scan        stacks of slices for whoever writes files; study, headers and enhanced write DICOM
-    truth       measures: volumes, function, mass, scar by segment
+    scan        stacks of slices, pixels and planes, for whoever writes files
+    files       plan -> schedule (series, faults) -> study; headers, parameters, vendors,
+                functional_groups and enhanced say it in DICOM; case puts a study on disk
+    truth       measures: volumes, function, mass, scar by segment; truth and maps write them
+    look        sheet draws the contact sheet
     training    source gives arrays, contrast draws what they look like
 """

@@ -66,7 +66,8 @@ class ChestWall:
         """Depth (n,) of ``points`` (3, n) below the skin and below the fat, mm."""
         x, y, z = points
         # The chest is a cone: towards the neck its front leans back and its sides come closer.
-        above = np.clip(z + 25, 0, 170)
+        rise = np.minimum(z, np.float32(150)) + np.float32(15)
+        above = 0.5 * (rise + np.sqrt(rise**2 + np.float32(60**2)))
         x = x / (1 - self.cone * np.float32(0.45) * above)
         y = (y - self.middle - np.float32(0.11) * above) / (1 - self.cone * above)
         square = (x / self.half_width) ** 2, (y / self.half_depth) ** 2
@@ -91,9 +92,9 @@ class ChestWall:
         label[depth > 1.5] = Tissue.FAT
         # Sheets of connective tissue, and glands in the breast.
         label[(np.abs(strands) < 0.006) & (depth > 1.5)] = Tissue.MUSCLE
-        if self.breast > 14:
-            gland = (depth - under > 0.85 * self.breast) & (under < -4) & (depth > 6)
-            gland &= (lumps + 1.2 * strands > 0) & (y < -40)
+        if self.breast > 20:
+            gland = (depth - under > 0.85 * self.breast) & (under < -6) & (depth > 8)
+            gland &= (0.5 * lumps + strands > 0.1) & (y < -40)
             label[gland] = Tissue.MUSCLE
         label[under > 0] = Tissue.MUSCLE
         # Two sheets of muscle with fat between, and fat between their bundles.

@@ -60,7 +60,7 @@ def draw_heart(rng: np.random.Generator, group: Group, spread: float = 1.0) -> H
         right=right,
         atria=_atria(rng, left, right, axes),
         fat=float(rng.uniform(0.8, 5.0)),
-        cushion=float(rng.uniform(4, 16)),
+        cushion=float(rng.uniform(1, 11)),
         layers=Field.draw(rng, 4, 38, 95),
         reach=116 + 0.6 * max(excess, 0.0),
     )

@@ -210,7 +210,8 @@ class LeftVentricle:
         away = np.hypot(p + 0.14 * self.cavity_radius, q + 0.16 * self.cavity_radius)
         depth = u - np.float32(self.drop(phase))
         if inlets_closed(phase):
-            lid = 0.5 + 5.0 * (1 - away / ring)
+            # Not a smooth cone: the leaflets bulge between their chords.
+            lid = 1.0 + 3.0 * (1 - away / ring) + 1.3 * np.sin(0.33 * p + 0.2) * np.sin(0.29 * q)
             leaf = (away < ring + 1) & (np.abs(depth - lid) < 0.9)
         else:
             # Wide open while blood streams in, half closed in diastasis.

@@ -53,7 +53,9 @@ class LateEnhancement:
     across: int = 2
     through: int = 3
     receive: Receive = field(
-        default_factory=lambda: Receive(signal_to_noise=14, ghost=0.03, shim_hz=0, fat_shift=1.4)
+        default_factory=lambda: Receive(
+            signal_to_noise=14, ghost=0.03, coils=0.65, shim_hz=0, fat_shift=1.4
+        )
     )
 
 
@@ -69,7 +71,9 @@ class T2Weighted:
     across: int = 2
     through: int = 3
     receive: Receive = field(
-        default_factory=lambda: Receive(signal_to_noise=16, ghost=0.05, shim_hz=0, fat_shift=0.8)
+        default_factory=lambda: Receive(
+            signal_to_noise=16, ghost=0.05, coils=0.65, shim_hz=0, fat_shift=0.8
+        )
     )
 
 
@@ -167,7 +171,7 @@ def render_late_enhancement(
     magnitude = stored(np.abs(image) * mask * (420 / blood))
     size = np.maximum(np.abs(reference), 1e-6)
     signed = (image * np.conj(reference)).real / size / np.maximum(4 * size, 0.02)
-    phase_sensitive = stored(PSIR_ZERO + signed * mask * (1000 / blood) * 0.9)
+    phase_sensitive = stored(PSIR_ZERO + signed * mask * (550 / blood))
     return magnitude, phase_sensitive
 
 

@@ -76,7 +76,7 @@ class RightVentricle:
         inner = np.full(spots.shape, Tissue.RV_BLOOD, np.uint8)
         folds = self.ripple.at(part * np.array([[1], [1], [0.4]], np.float32))
         height = self.trabeculation * np.clip(1.6 * level, 0.05, 1)
-        height = height * np.clip(3 * np.abs(folds) + folds - 0.1, 0, 1.4)
+        height = height * np.clip(3 * np.abs(folds) + folds - 0.6, 0, 1.4)
         inner[-free[spots] - self.wall < height] = Tissue.RV_WALL
         band = to_segment(
             part,
@@ -113,7 +113,8 @@ class RightVentricle:
     ) -> Points:
         across = np.hypot((p - left.outer_radius - 0.42 * self.width) / 17, (q + 6) / 19)
         if inlets_closed(phase):
-            leaf = np.abs(depth - 1 - 5 * (1 - across)) < 0.9
+            bulge = 1.4 * np.sin(0.27 * p) * np.sin(0.31 * q + 0.4)
+            leaf = np.abs(depth - 1 - 3 * (1 - across) - bulge) < 0.9
         else:
             lean = 0.016 + 0.03 * (1 - min(filling(phase), 1.0))
             leaf = (np.abs(across - 1 + lean * depth) < 0.06) & (depth < 18)

@@ -100,7 +100,7 @@ def _table(tesla: float) -> dict[Tissue, Spin]:
         Tissue.FAT: fat,
         Tissue.MUSCLE: Spin(of(930, 1100), of(43, 38), 0.80, 0.22, of(560, 640)),
         Tissue.CORTICAL_BONE: Spin(250, 12, 0.08, 0.2),
-        Tissue.MARROW: Spin(of(520, 580), 44, 0.34, 0.15),
+        Tissue.MARROW: Spin(of(520, 580), 44, 0.42, 0.15),
         Tissue.LUNG: Spin(of(1150, 1300), of(30, 22), 0.035, 0.6, 500),
         Tissue.LIVER: Spin(of(600, 780), of(42, 34), 0.82, 0.14, of(420, 480)),
         Tissue.SPLEEN: Spin(of(1050, 1250), of(80, 62), 0.85, 0.10, of(430, 480)),

@@ -111,15 +111,15 @@ def test_chambers_meet_only_through_valves(beat):
     """Neighbours on a fine grid: no blood of one side touches that of the other."""
     patient = beat[0]
     heart = patient.heart
-    axis = np.arange(-60, 90, 1.0)
+    axis = np.arange(-55, 80, 1.25)
     local = np.stack(np.meshgrid(axis, axis, axis, indexing="ij")).reshape(3, -1)
     points = (heart.base[:, None] + heart.axes.T @ local).astype(np.float32)
-    labels = patient.labels(points, 0.0).reshape(150, 150, 150)
+    labels = patient.labels(points, 0.0).reshape(108, 108, 108)
     left = np.isin(labels, (Tissue.LV_BLOOD, Tissue.LA_BLOOD))
     right = np.isin(labels, (Tissue.RV_BLOOD, Tissue.RA_BLOOD))
     touching = sum(
-        (np.take(left, range(149), a) & np.take(right, range(1, 150), a)).sum()
-        + (np.take(right, range(149), a) & np.take(left, range(1, 150), a)).sum()
+        (np.take(left, range(107), a) & np.take(right, range(1, 108), a)).sum()
+        + (np.take(right, range(107), a) & np.take(left, range(1, 108), a)).sum()
         for a in range(3)
     )
     assert touching == 0

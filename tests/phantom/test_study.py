@@ -23,7 +23,7 @@ from cmr_node.phantom.study import Plan, simulate_study, truth, write_study
 from cmr_node.phantom.tissues import Tissue
 
 SMALL = {"slices": 3, "phases": 2, "rows": 50, "columns": 60, "pixel_spacing": 4.0, "gap": 24.0}
-EVEN = Cine(receive=Receive(coils=0.0, shim_hz=0.0))
+EVEN = Cine(receive=Receive(coils=0.0, shim_hz=0.0, ghost=0.0))
 ALL = [View.SAX, View.TWO_CHAMBER, View.FOUR_CHAMBER]
 
 
