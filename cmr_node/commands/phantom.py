@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -32,10 +32,12 @@ from cmr_node.phantom.faults import Fault, FaultKind
 from cmr_node.phantom.plan import Plan
 from cmr_node.phantom.schedule import Scanner, schedule
 from cmr_node.phantom.sheet import contact_sheet
+from cmr_node.phantom.study import instances
 from cmr_node.phantom.vendors import Vendor
 from cmr_node.settings import Settings
 
 ALL = "all"
+SMALLEST = 16  #: columns
 FIELD_OF_VIEW = 358.4  #: mm, along the rows
 VENDORS = (Vendor.SIEMENS, Vendor.GE, Vendor.PHILIPS)
 
@@ -87,7 +89,7 @@ def add_to(commands: Commands) -> None:
     parser.add_argument("--phases", type=_count, default=25, help="of each cine (default: 25)")
     parser.add_argument(
         "--matrix",
-        type=_count,
+        type=_columns,
         default=256,
         metavar="COLUMNS",
         help="of a cine; the field of view stays (default: 256)",
@@ -104,7 +106,8 @@ def phantom(arguments: argparse.Namespace, settings: Settings) -> int:
         return _refused(f"{out} holds something; OUT must be new or empty")
     plans = list(_plans(arguments))
     try:
-        schedule(plans[0][0])  # the faults are the same for all
+        # Faults are ordered alike for all patients, so each has as many images.
+        images = sum(instances(plan, schedule(plan)) for plan in plans[0])
     except ValueError as error:
         return _refused(str(error))
     out.mkdir(parents=True, exist_ok=True)
@@ -112,10 +115,14 @@ def phantom(arguments: argparse.Namespace, settings: Settings) -> int:
     began = time.monotonic()
     cases = []
     with _progress(console) as progress:
-        task = progress.add_task("simulating studies", total=sum(map(len, plans)))
-        for written in _written(out, plans, arguments.workers):
-            cases.extend(written)
-            progress.advance(task, len(written))
+        task = progress.add_task("simulating studies", total=images * len(plans))
+        if arguments.workers == 1:
+            for ours in plans:
+                cases.extend(_write_patient(out, ours, lambda *_: progress.advance(task)))
+        else:
+            for written in _written(out, plans, arguments.workers):
+                cases.extend(written)
+                progress.advance(task, images)
     seconds = time.monotonic() - began
     contact_sheet([case.row for case in cases], out / "contact-sheet.png")
     size = sum(case.size_bytes for case in cases) / 1e6
@@ -149,28 +156,28 @@ def _plans(arguments: argparse.Namespace) -> Iterator[list[Plan]]:
 
 def _written(out: Path, plans: Sequence[list[Plan]], workers: int) -> Iterator[list[Case]]:
     """Patient by patient in the order of the plans, whoever wrote them."""
-    folders = [out] * len(plans)
-    if workers == 1:
-        yield from map(_write_patient, folders, plans)
-        return
     with ProcessPoolExecutor(min(workers, len(plans)), get_context("spawn")) as pool:
-        yield from pool.map(_write_patient, folders, plans)
+        yield from pool.map(_write_patient, [out] * len(plans), plans)
 
 
-def _write_patient(out: Path, plans: list[Plan]) -> list[Case]:
+def _write_patient(
+    out: Path, plans: list[Plan], progress: Callable[[int, int], None] = lambda done, total: None
+) -> list[Case]:
     """The same scans, as each vendor writes them."""
     scanner = Scanner(schedule(plans[0]).patient)
     return [
-        write_case(out / f"patient-{plan.seed:04d}-{plan.vendor}", plan, scanner) for plan in plans
+        write_case(out / f"patient-{plan.seed:04d}-{plan.vendor}", plan, scanner, progress)
+        for plan in plans
     ]
 
 
 class _Rate(ProgressColumn):
-    """Studies per minute."""
+    """Instances per second."""
 
     def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text("" if speed is None else f"{60 * speed:.1f} studies/min")
+        # Over all of the time: with several workers a whole patient comes at once.
+        elapsed = task.finished_time or task.elapsed
+        return Text(f"{task.completed / elapsed:.1f} images/s" if elapsed else "")
 
 
 def _progress(console: Console) -> Progress:
@@ -188,6 +195,13 @@ def _count(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"{number}, allowed is 1 or more")
+    return number
+
+
+def _columns(text: str) -> int:
+    number = int(text)
+    if number < SMALLEST:
+        raise argparse.ArgumentTypeError(f"{number}, allowed is {SMALLEST} or more")
     return number
 
 

@@ -11,6 +11,7 @@ The promise kept here: the same plan gives the same files, byte by byte.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,8 +38,13 @@ class Case:
     row: Row  #: for the contact sheet
 
 
-def write_case(folder: Path, plan: Plan, scanner: Scanner | None = None) -> Case:
-    """Write study and truth into ``folder``; see ``study.simulate_study`` for ``scanner``.
+def write_case(
+    folder: Path,
+    plan: Plan,
+    scanner: Scanner | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Case:
+    """Write study and truth into ``folder``; see ``study.write_study`` for the rest.
 
     Raises
     ------
@@ -54,7 +60,7 @@ def write_case(folder: Path, plan: Plan, scanner: Scanner | None = None) -> Case
             if column.series == series.name and shot.cut.index == column.pick(indices):
                 shown.setdefault(column.title, (pixels[0], series.scan.stack.pixel_spacing))
 
-    write_study(folder / "study", plan, watcher=watch, late=folder / "late", scanner=scanner)
+    write_study(folder / "study", plan, progress, watch, late=folder / "late", scanner=scanner)
     facts = study_truth(plan)
     facts["maps"] = write_maps(folder / "truth", planned)
     (folder / "truth" / "truth.json").write_text(json.dumps(facts, indent=1) + "\n")

@@ -61,7 +61,9 @@ def test_faults_that_cannot_be_write_nothing(tmp_path: Path, words: list[str]) -
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("words", [["--fault", "flipped"], ["--field", "7"], ["--patients", "0"]])
+@pytest.mark.parametrize(
+    "words", [["--fault", "flipped"], ["--field", "7"], ["--patients", "0"], ["--matrix", "8"]]
+)
 def test_words_that_mean_nothing_are_refused(tmp_path: Path, words: list[str]) -> None:
     with pytest.raises(SystemExit) as done:
         main(["phantom", str(tmp_path / "out"), *words])

@@ -39,7 +39,9 @@ FIELDS = [(Vendor.PLAIN, 1.5), *((v, t) for v in VENDORS for t in (1.5, 3.0))]
 
 @pytest.mark.parametrize(("vendor", "tesla"), FIELDS)
 def test_the_node_recognises_every_series_of_every_vendor(vendor: Vendor, tesla: float) -> None:
-    assembly = assembled(scanned(vendor, tesla=tesla))
+    images = scanned(vendor, tesla=tesla)
+    assert len(images) == small(vendor).instances
+    assembly = assembled(images)
     assert not assembly.refused
     found = Counter(
         (str(s.sequence), str(s.view), len(s.slices), s.phases) for s in assembly.stacks
