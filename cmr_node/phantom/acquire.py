@@ -60,9 +60,9 @@ def coil_sensitivity(
         for axis in range(3)
     )
     x0, z0 = rng.normal(25, 20), rng.normal(-5, 25)
-    reach = rng.uniform(75, 140)
+    reach = rng.uniform(60, 120)
     deep = np.maximum(y - front + 8, 0)
-    chest = np.exp(-deep / reach) + rng.uniform(1.5, 4.5) * np.exp(-deep / rng.uniform(18, 30))
+    chest = np.exp(-deep / reach) + rng.uniform(2.5, 6.5) * np.exp(-deep / rng.uniform(18, 30))
     chest *= np.exp(-(((x - x0) / 190) ** 2) - ((z - z0) / 150) ** 2)
     back = np.exp(-np.maximum(rear - y, 0) / 45) * np.exp(-(((z - z0) / 190) ** 2))
     sum_of_both = 0.18 + rng.uniform(1.6, 3.0) * chest + rng.uniform(0.6, 2.5) * back

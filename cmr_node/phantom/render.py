@@ -34,7 +34,7 @@ class Cine:
 
     flip_deg: float = 60.0
     repetition_ms: float = 3.0
-    inflow: float = 1.2  #: by what fresh blood is brighter than blood in the steady state
+    inflow: float = 1.13  #: by what fresh blood is brighter than blood in the steady state
     thickness: float = 8.0
     tesla: float = 1.5
     across: int = 2  #: samples of a pixel along each side
