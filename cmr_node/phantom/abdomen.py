@@ -74,7 +74,7 @@ class Abdomen:
         label[:] = Tissue.FAT
         lumps, folds = self.lumps.at(points), self.folds.at(points)
         self._bowel(label, points, lumps)
-        self._kidneys(label, x, y, z)
+        self._kidneys(label, x, y, z, lumps, folds)
         self._spleen(label, x, y, z, lumps)
         self._stomach(label, x, y, z, lumps, folds)
         self._liver(label, points, lumps)
@@ -100,13 +100,16 @@ class Abdomen:
         branch, twig = (field.at(points) for field in self.tree)
         label[(branch**2 + twig**2 < 0.07**2) & (away > calibre)] = Tissue.BLOOD
 
-    def _kidneys(self, label: Labels, x: Points, y: Points, z: Points) -> None:
+    def _kidneys(
+        self, label: Labels, x: Points, y: Points, z: Points, lumps: Points, folds: Points
+    ) -> None:
         around = np.sqrt(
             ((np.abs(x - 4) - 56) / 27) ** 2 + ((y - 48) / 25) ** 2 + ((z + 135) / 52) ** 2
         )
+        around += 0.20 * lumps
         label[around < 1.25] = Tissue.FAT
         label[around < 1] = Tissue.KIDNEY
-        label[around < 0.42] = Tissue.FAT
+        label[around < 0.38 + 0.45 * folds] = Tissue.FAT
 
     def _spleen(self, label: Labels, x: Points, y: Points, z: Points, lumps: Points) -> None:
         z0 = self.spleen_top - 50

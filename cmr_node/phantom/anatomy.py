@@ -34,6 +34,7 @@ class Patient:
     heart_rate_bpm: float
     warp: tuple[Field, Field, Field]  #: bends the chest, one field per axis
     grain: Grain
+    setup: int  #: seeds how coils lie and what shimming leaves, the same for a whole study
     tissue_jitter: npt.NDArray[np.float32]  #: (tissues, 3): factors on T1, T2, proton density
 
     @classmethod
@@ -69,6 +70,7 @@ class Patient:
                 Field.draw(general, 3, 110, 300),
             ),
             grain=Grain.draw(general, 1.5),
+            setup=int(general.integers(1 << 31)),
             tissue_jitter=jitter,
         )
 

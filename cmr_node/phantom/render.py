@@ -112,7 +112,7 @@ def render_cine(
     phases
         Number of images over one R-R interval; the first is at end-diastole.
     rng
-        Where the noise, the coils and the shim come from.
+        Where noise and ghosts come from; coils and shim are the patient's ``setup``.
     shift
         By how much this breath-hold moved the patient, mm LPS.
 
@@ -126,9 +126,10 @@ def render_cine(
     by_tissue, rough = cine_contrast(patient, protocol)
     scale = MYOCARDIUM_LEVEL / by_tissue[Tissue.MYOCARDIUM]
     receive = protocol.receive
-    gain = _gain(patient, plane, receive, rng) * scale
+    gain = _gain(patient, plane, receive) * scale
+    shim = np.random.default_rng([patient.setup, 1])
     gain *= signals.banding(
-        acquire.off_resonance(plane, receive.shim_hz * protocol.tesla / 1.5, rng),
+        acquire.off_resonance(plane, receive.shim_hz * protocol.tesla / 1.5, shim),
         protocol.flip_deg,
         protocol.repetition_ms,
     )
@@ -156,7 +157,7 @@ def render_late_enhancement(
     look = Slice(patient, plane, sampling(protocol), shift).look(QUIET)
     by_tissue, rough = late_enhancement_contrast(patient, protocol)
     receive = protocol.receive
-    gain = _gain(patient, plane, receive, rng)
+    gain = _gain(patient, plane, receive)
     blood = abs(float(by_tissue[Tissue.LV_BLOOD]))
     noise = 0.8 * blood / receive.signal_to_noise
     ideal = _with_fat_shifted(look, by_tissue, rough, receive) * gain
@@ -188,7 +189,7 @@ def render_t2(
     receive = protocol.receive
     level = float(by_tissue[Tissue.MYOCARDIUM])
     ideal = _with_fat_shifted(look, by_tissue, rough, receive)
-    ideal *= _gain(patient, plane, receive, rng)
+    ideal *= _gain(patient, plane, receive)
     image = acquire.through_k_space(ideal, level / receive.signal_to_noise, receive, rng)
     mask = acquire.border_mask(plane.shape, receive.border)
     return stored(np.abs(image) * mask * (MYOCARDIUM_LEVEL / level))
@@ -207,7 +208,7 @@ def render_t1_map(
     t1, t2, density = signals.relaxation(protocol.tesla, patient.tissue_jitter)
     train = protocol.train.signals(t1, t2, density, beat_ms)
     receive = protocol.receive
-    gain = _gain(patient, plane, receive, rng)
+    gain = _gain(patient, plane, receive)
     noise = abs(float(train[-1, Tissue.MYOCARDIUM])) / receive.signal_to_noise
     rough = _single(0.3 * signals.roughness())
     images = []
@@ -276,7 +277,8 @@ def _with_fat_shifted(look: Look, by_tissue: Image, rough: Image, receive: Recei
     return np.asarray(water + shifted, np.float32)
 
 
-def _gain(patient: Patient, plane: Plane, receive: Receive, rng: np.random.Generator) -> Image:
+def _gain(patient: Patient, plane: Plane, receive: Receive) -> Image:
+    rng = np.random.default_rng([patient.setup, 0])
     return acquire.coil_sensitivity(plane, patient.thorax.skin, receive.coils, rng)
 
 
