@@ -11,12 +11,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 from pydicom.dataset import FileDataset
 
+from cmr_node.assemble.loose import LooseStack
 from cmr_node.assemble.records import Assembly, Cell, FindingKind, Refusal, Refused, Stack
 from cmr_node.assemble.sequence import Evidence
 from cmr_node.dicom.header import Header
@@ -24,17 +24,25 @@ from cmr_node.dicom.words import display_values
 from cmr_node.errors import BadInstance, RefusedStack
 from cmr_node.geometry.consistency import MAX_SLICES, CrossingEvidence, Slice, crossing_evidence
 from cmr_node.geometry.standard_view import HeaderEvidence, View, implied_orientation
-from cmr_node.inference.decide import Verdict, decide, left_by_policy
+from cmr_node.inference.decide import Reason, Verdict, ask, decide, left_by_policy
 from cmr_node.inference.pixels_alone import HeaderTrust, decide_by_pixels
-from cmr_node.inference.recognition import NetworkEvidence, Recogniser
+from cmr_node.inference.recognition import Image, NetworkEvidence, Recogniser
 from cmr_node.settings import Standardise
 
 logger = logging.getLogger(__name__)
 
-Pixels = Callable[[Cell], npt.NDArray[np.float32]]
+AnyStack = TypeVar("AnyStack", Stack, LooseStack)
+
+Pixels = Callable[[Cell], Image]
 """The door to the values of one cell, (rows, columns), brighter larger; raises BadInstance."""
 
-UNPLACED = (Refusal.GEOMETRY, Refusal.FRAMES, Refusal.NO_PIXELS)
+Images = Callable[[LooseStack], Sequence[Image]]
+"""The door to the pictures of a stack without geometry, those that can be read."""
+
+UNKNOWN_SPACING = (1.33, 1.33)
+"""mm; what a cardiac MR image has where nobody says."""
+
+UNPLACED = (Refusal.GEOMETRY, Refusal.FRAMES, Refusal.NO_PIXELS, Refusal.TWICE)
 """Why an image that belongs to a stack, as far as can be told, lies in none."""
 
 UNTURNABLE = (
@@ -60,11 +68,14 @@ class Trusting:
     recognise: Recogniser | None = None
 
 
+BY_THE_HEADER = Trusting()
+
+
 @dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(Generic[AnyStack]):
     """A stack with everything that was found out about it."""
 
-    stack: Stack
+    stack: AnyStack
     header: HeaderEvidence | None
     crossing: CrossingEvidence | None
     network: NetworkEvidence | None
@@ -72,28 +83,39 @@ class Judged:
 
 
 def judge(
-    assembly: Assembly, pixels: Pixels, policy: Standardise, trusting: Trusting | None = None
-) -> Iterator[Judged]:
-    """Judge the stacks of one study, in their order; headers are trusted if nobody says else."""
-    trusting = trusting or Trusting()
+    assembly: Assembly, pixels: Pixels, policy: Standardise, trusting: Trusting = BY_THE_HEADER
+) -> Iterator[Judged[Stack]]:
+    """Judge the stacks of one study, in their order."""
     for stack in assembly.stacks:
         header = implied_orientation(stack.plane, stack.view)
         crossing = network = None
         if left_by_policy(stack.view, policy) is None:
             crossing = _crossing(stack, assembly.stacks, pixels)
-            network = _network(stack, pixels, trusting.recognise)
         if trusting.header is HeaderTrust.TRUSTED:
             certain = stack.recognised.certain
             verdict = decide(stack.view, header, policy, crossing, view_certain=certain)
         else:
-            verdict = decide_by_pixels(
-                stack.view,
-                network,
-                policy,
-                trusting.header,
-                accept_network=trusting.accept_network,
-            )
+            images = [np.asarray(one.pixels) for one in _first_phases(stack, pixels)]
+            network = _network(images, stack.plane.pixel_spacing, trusting)
+            verdict = _by_pixels(stack, network, policy, trusting)
         yield Judged(stack, header, crossing, network, verdict)
+
+
+def judge_loose(
+    stack: LooseStack, images: Images, policy: Standardise, trusting: Trusting = BY_THE_HEADER
+) -> Judged[LooseStack]:
+    """Judge images that have no place in the patient, or whose place is not believed."""
+    network = None
+    if trusting.header is HeaderTrust.TRUSTED:
+        verdict = decide(stack.view, None, policy)
+        if stack.view is View.OTHER and not stack.recognised.certain:
+            verdict = ask(
+                Reason.NO_GEOMETRY, "Neither the view nor the place in the patient is known."
+            )
+    else:
+        network = _network(images(stack), stack.pixel_spacing, trusting)
+        verdict = _by_pixels(stack, network, policy, trusting)
+    return Judged(stack, None, None, network, verdict)
 
 
 def cell_values(read: Callable[[Header], FileDataset]) -> Pixels:
@@ -103,7 +125,7 @@ def cell_values(read: Callable[[Header], FileDataset]) -> Pixels:
     """
     latest: dict[str, FileDataset] = {}
 
-    def values(cell: Cell) -> npt.NDArray[np.float32]:
+    def values(cell: Cell) -> Image:
         uid = cell.instance.sop_instance_uid
         if uid not in latest:
             latest.clear()
@@ -142,7 +164,7 @@ def must_be_turnable(stack: Stack, refused: Sequence[Refused]) -> None:
             )
 
 
-def evidence_of(judged: Judged) -> dict[str, Any]:
+def evidence_of(judged: Judged[AnyStack]) -> dict[str, Any]:
     """Everything that spoke for or against, as JSON."""
     stack, header, crossing, network = (
         judged.stack, judged.header, judged.crossing, judged.network
@@ -196,11 +218,28 @@ def _crossing(stack: Stack, others: Sequence[Stack], pixels: Pixels) -> Crossing
     return crossing_evidence(_first_phases(stack, pixels), theirs) if theirs else None
 
 
-def _network(stack: Stack, pixels: Pixels, recognise: Recogniser | None) -> NetworkEvidence | None:
-    if recognise is None or not (seen := _first_phases(stack, pixels)):
+def _network(
+    images: Sequence[Image], pixel_spacing: tuple[float, float] | None, trusting: Trusting
+) -> NetworkEvidence | None:
+    if trusting.recognise is None or not images:
         return None
-    images = [np.asarray(one.pixels, dtype=np.float32) for one in seen]
-    return recognise(images, stack.plane.pixel_spacing)
+    return trusting.recognise(images, pixel_spacing or UNKNOWN_SPACING)
+
+
+def _by_pixels(
+    stack: Stack | LooseStack,
+    network: NetworkEvidence | None,
+    policy: Standardise,
+    trusting: Trusting,
+) -> Verdict:
+    return decide_by_pixels(
+        stack.view,
+        network,
+        policy,
+        trusting.header,
+        view_certain=stack.recognised.certain,
+        accept_network=trusting.accept_network,
+    )
 
 
 def _first_phases(stack: Stack, pixels: Pixels) -> list[Slice]:

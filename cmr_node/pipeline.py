@@ -118,7 +118,7 @@ class Standardiser:
         )
 
     def _carry_out(
-        self, judged: Judged, refused: Sequence[Refused], step: Callable[..., Any], name: str
+        self, judged: Judged[Stack], refused: Sequence[Refused], step: Callable[..., Any], name: str
     ) -> StackRecord:
         stack, verdict = judged.stack, judged.verdict
         decision, reason, derived = str(verdict.decision), verdict.reason, ()

@@ -73,6 +73,17 @@ def recognise_view(
     return view, supported and not contradicted, (*said, *seen)
 
 
+def view_by_words(sequence: CardiacSequence, headers: Sequence[Header]) -> Verdict:
+    """As ``recognise_view``, of images whose place in the patient is not known."""
+    if sequence is CardiacSequence.LOCALIZER:
+        return View.OTHER, True, ()
+    said = _word_votes(headers)
+    named = {vote.speaks_for for vote in said}
+    if len(named) != 1 or named == {"long axis"}:
+        return View.OTHER, False, said
+    return View(next(iter(named))), max(vote.weight for vote in said) >= STRONG, said
+
+
 def _word_votes(headers: Sequence[Header]) -> tuple[Evidence, ...]:
     for keyword, weight in (("SeriesDescription", STRONG), ("ProtocolName", WEAK)):
         texts = sorted({header.text(keyword) for header in headers})

@@ -2,7 +2,8 @@
 
 The promise kept here: patient geometry is never mended by guess.  Whoever declares a source's
 header untrusted or absent gets pixels in the standard view, a header left as it is, and in every
-object and report the words that patient geometry is not vouched for.  First rule that applies:
+object and report the words that patient geometry is not vouched for.  Where nothing tells the
+view, the network is asked whether it is a short axis.  First rule that applies:
 
     the view has no standard, or its policy is to leave it       leave
     no network is installed                                      ask
@@ -42,6 +43,7 @@ def decide_by_pixels(
     policy: Standardise,
     trust: HeaderTrust,
     *,
+    view_certain: bool = True,
     accept_network: bool = False,
 ) -> Verdict:
     """What is done with a stack whose header is not believed.
@@ -50,9 +52,13 @@ def decide_by_pixels(
     ----------
     network
         None if no network is installed.
+    view_certain
+        Whether words and physics agree on the view.
     accept_network
         Whether the user lets the network correct against an untrusted header.
     """
+    if not view_certain and view is View.OTHER:
+        view = View.SAX
     if (left := left_by_policy(view, policy)) is not None:
         return left
     said = f"The header is {trust}"

@@ -73,6 +73,13 @@ def test_a_view_without_a_standard_is_left_whatever_the_network_says(view: View)
     assert verdict.decision is Decision.LEAVE
 
 
+@pytest.mark.parametrize(("sax", "decision"), [(0.9, Decision.ACT), (0.1, Decision.ASK)])
+def test_where_nothing_tells_the_view_the_network_is_asked(sax: float, decision: Decision) -> None:
+    network = seen(Orientation.FLIP_LR, sax=sax)
+    verdict = decide_by_pixels(View.OTHER, network, POLICY, HeaderTrust.ABSENT, view_certain=False)
+    assert verdict.decision is decision
+
+
 def test_every_verdict_is_one_sentence_of_plain_text() -> None:
     networks = [None, *(seen(o, p, s) for o in Orientation for p in (0.5, 1.0) for s in (0.1, 1.0))]
     for view, network, trust, accept in itertools.product(View, networks, DOUBTED, (True, False)):
