@@ -120,6 +120,8 @@ def _derive_enhanced(
     for group in frame_groups(ds):
         if "DerivationImageSequence" in group:
             del group["DerivationImageSequence"]
+    if not ds.get("SharedFunctionalGroupsSequence"):
+        ds.SharedFunctionalGroupsSequence = Sequence([Dataset()])
     shared_group(ds).DerivationImageSequence = Sequence([step])
     instance, series, study = Dataset(), Dataset(), Dataset()
     _refer(instance, source)
