@@ -30,6 +30,8 @@ COMMANDS = {
     "assemble": "run the watch for complete studies alone",
     "work": "run the workers alone",
     "deliver": "run the door out alone",
+    "standardise": "bring a folder of DICOM, NIfTI and MHA to the standard view",
+    "recognise": "say how the images of a folder are stored, change nothing",
     "send": "send files and folders to an AE",
     "status": "show studies, stacks, decisions and deliveries",
     "retry": "try again what was given up",

@@ -10,9 +10,10 @@ import contextlib
 import ctypes
 import fcntl
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _IOV_MAX = 1024  # limits.h; parts of one writev
@@ -59,6 +60,25 @@ def make_folders(folder: Path) -> None:
         with contextlib.suppress(FileExistsError):  # another process was faster
             path.mkdir(FOLDER_MODE)
         sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to write that appears under its name, whole and durable, when the block ends well.
+
+    If the block raises, what was written is removed and ``path`` is as it was before.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+        sync_folder(path.parent)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def write_all(fd: int, parts: Sequence[bytes | memoryview], offset: int) -> int:

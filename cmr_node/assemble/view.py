@@ -73,6 +73,11 @@ def recognise_view(
     return view, supported and not contradicted, (*said, *seen)
 
 
+def contradicts(plane: Plane, view: View) -> bool:
+    """Whether a plane lies too far from where it usually does to be taken for the view."""
+    return any(vote.weight < 0 for vote in _tilt_vote(view, [plane]))
+
+
 def view_by_words(sequence: CardiacSequence, headers: Sequence[Header]) -> Verdict:
     """As ``recognise_view``, of images whose place in the patient is not known."""
     if sequence is CardiacSequence.LOCALIZER:

@@ -1,0 +1,46 @@
+"""What a person states of stacks whose headers do not tell.
+
+The promise kept here: a header that tells is never overruled.  ``--sequence`` counts where no
+sequence was recognised, ``--view`` where no view was, and geometry may still contradict either.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from cmr_node.assemble.loose import LooseStack
+from cmr_node.assemble.records import Stack
+from cmr_node.assemble.sequence import (
+    STRONG,
+    CardiacSequence,
+    Evidence,
+    SequenceEvidence,
+)
+from cmr_node.assemble.view import contradicts, recognise_view
+from cmr_node.batch.plan import Options
+from cmr_node.geometry.standard_view import View
+from cmr_node.judgement import AnyStack
+
+
+def with_stated(stack: AnyStack, options: Options) -> AnyStack:
+    """The stack as recognised by its header and, where that is silent, by what was stated."""
+    told = stack.recognised
+    states_sequence = options.sequence is not None and told.sequence is CardiacSequence.OTHER
+    states_view = options.view is not None and told.view is View.OTHER
+    if told.sequence is CardiacSequence.LOCALIZER or not (states_sequence or states_view):
+        return stack
+    sequence: CardiacSequence = told.sequence
+    view, certain, votes = told.view, told.certain, told.evidence
+    if states_sequence and options.sequence is not None:
+        sequence = options.sequence
+        votes += (Evidence("--sequence", sequence, sequence, STRONG),)
+        if isinstance(stack, Stack) and view is View.OTHER:
+            headers = [cell.header for cell in stack.cells]
+            planes = [one.plane for one in stack.slices]
+            view, certain, seen = recognise_view(sequence, headers, planes)
+            votes += seen
+    if options.view is not None and view is View.OTHER:
+        view = options.view
+        votes += (Evidence("--view", view, view, STRONG),)
+        certain = isinstance(stack, LooseStack) or not contradicts(stack.plane, view)
+    return replace(stack, recognised=SequenceEvidence(sequence, view, certain, votes))

@@ -1,0 +1,87 @@
+"""The folder that results go into, laid out like the source.
+
+The promise kept here: under its final name a file is whole or not there, and nothing that
+somebody else put there is ever written over.  Files are made among the ``parts``, on the same
+file system, entered in the book, and then renamed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+
+from cmr_node.batch.book import Book
+from cmr_node.batch.walk import OWN_FOLDER
+from cmr_node.durable import sync_folder
+from cmr_node.errors import ConfigurationError
+
+
+def own_folder(root: Path) -> Path:
+    """Where a target keeps the book and the parts."""
+    return root / os.fsdecode(OWN_FOLDER)
+
+
+def prepare(root: Path) -> Path:
+    """Make the target's folders; gives that of the parts, emptied of an interrupted run's.
+
+    Raises
+    ------
+    ConfigurationError
+        ``root`` cannot be made or written.
+    """
+    parts = own_folder(root) / "parts"
+    try:
+        if parts.exists():
+            shutil.rmtree(parts)
+        parts.mkdir(parents=True)
+    except OSError as error:
+        raise ConfigurationError(f"{root} cannot be written: {error.strerror}") from error
+    return parts
+
+
+class Target:
+    """A target that was prepared, with the book that knows what in it is ours."""
+
+    def __init__(self, root: Path, book: Book) -> None:
+        self._root, self._book = root, book
+
+    def path_of(self, path: bytes) -> Path:
+        """Where a file of the source goes."""
+        return self._root / os.fsdecode(path)
+
+    def blocked(self, path: bytes) -> str:
+        """Why nothing may be put there; "" if something may."""
+        try:
+            status = os.lstat(self.path_of(path))
+        except FileNotFoundError:
+            return ""
+        except OSError as error:  # a file where a folder should be, or a name too long
+            return f"it has no place in TARGET: {error.strerror}"
+        if stat.S_ISREG(status.st_mode) and self._book.is_ours(path, status):
+            return ""
+        return "in TARGET something lies in its place that this tool did not write"
+
+    def place(self, unit: bytes, made: Sequence[tuple[bytes, Path]]) -> None:
+        """Give files that were made their names.
+
+        Raises
+        ------
+        OSError
+            The disk said no; some may have their names already, whole.
+        """
+        self._book.announce(unit, made)
+        folders = set()
+        for path, part in made:
+            place = self.path_of(path)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            part.replace(place)
+            folders.add(place.parent)
+        for folder in folders:
+            sync_folder(folder)
+
+    def has_all(self, unit: bytes) -> bool:
+        """Whether everything a unit made is still there."""
+        return all(os.path.lexists(self.path_of(path)) for path in self._book.outputs(unit))
