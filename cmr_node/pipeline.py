@@ -40,7 +40,8 @@ from cmr_node.inference.decide import Decision
 from cmr_node.jobs.worker import JobContext
 from cmr_node.judgement import Judged, cell_values, evidence_of, judge, must_be_turnable
 from cmr_node.outputs.proof import prove
-from cmr_node.outputs.reoriented import encode, reorient_instance
+from cmr_node.outputs.reoriented import reorient_instance
+from cmr_node.outputs.turned import encode
 from cmr_node.outputs.uids import Producer
 from cmr_node.settings import Settings
 from cmr_node.store.files import Files, Kept

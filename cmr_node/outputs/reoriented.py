@@ -20,10 +20,8 @@ from cmr_node.outputs.functional_groups import frame_planes, turn_frames
 from cmr_node.outputs.in_plane import plane_text, turn_roles, turn_single_frame
 from cmr_node.outputs.plane_text import PlaneText
 from cmr_node.outputs.suitability import check_suitable, check_velocity, is_enhanced
-from cmr_node.outputs.turned import damage_named, encode, turned_instance
+from cmr_node.outputs.turned import damage_named, turned_instance
 from cmr_node.outputs.uids import Producer
-
-__all__ = ["encode", "reorient_instance"]
 
 _REORIENTED = ("REORIENT", SCHEME, "In-plane re-orientation without interpolation")
 """CID 7203 has no code for it; resampling (113085) and MPR (113072) would say too much."""
