@@ -196,7 +196,7 @@ class Book:
             "INSERT INTO stack VALUES (?, ?, ?, ?, ?, ?)",
             (
                 plan.unit, key, plan.record.model_dump_json(by_alias=True), *astuple(shown),
-                min(plan.record.files, default=""),
+                plan.record.files[0],
             ),
         )  # fmt: skip
 

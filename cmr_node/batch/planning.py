@@ -53,7 +53,7 @@ def _record(judged: Judged[AnyStack], files: Sequence[bytes]) -> Record:
     stack, verdict, facts = judged.stack, judged.verdict, evidence_of(judged)
     return Record.model_validate(
         {
-            "files": [shown_path(path) for path in files],
+            "files": sorted(shown_path(path) for path in files),
             "study": stack.study_instance_uid or None,
             "sequence": stack.sequence,
             "view": stack.view,

@@ -86,7 +86,9 @@ class Record(Fact):
     Orientations are the o such that stored = o(standard view); ``operation`` undoes it.
     """
 
-    files: tuple[str, ...] = Field(description="Paths below SOURCE; \\xNN for a byte not UTF-8.")
+    files: tuple[str, ...] = Field(
+        description="Paths below SOURCE, sorted; \\xNN for a byte that is not UTF-8."
+    )
     study: str | None = Field(description="StudyInstanceUID; null for NIfTI and MHA.")
     sequence: CardiacSequence
     view: View
@@ -112,7 +114,7 @@ class Record(Fact):
     ) -> Self:
         """The record of files that are no stack, or of which nothing could be found out."""
         return cls(
-            files=tuple(shown_path(path) for path in files),
+            files=tuple(sorted(shown_path(path) for path in files)),
             study=study,
             sequence=CardiacSequence.OTHER,
             view=View.OTHER,

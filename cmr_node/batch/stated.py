@@ -34,11 +34,11 @@ def with_stated(stack: AnyStack, options: Options) -> AnyStack:
     if states_sequence and options.sequence is not None:
         sequence = options.sequence
         votes += (Evidence("--sequence", sequence, sequence, STRONG),)
-        if isinstance(stack, Stack) and view is View.OTHER:
+        if isinstance(stack, Stack):
             headers = [cell.header for cell in stack.cells]
             planes = [one.plane for one in stack.slices]
             view, certain, seen = recognise_view(sequence, headers, planes)
-            votes += seen
+            votes = tuple(dict.fromkeys((*votes, *seen)))
     if options.view is not None and view is View.OTHER:
         view = options.view
         votes += (Evidence("--view", view, view, STRONG),)

@@ -96,6 +96,7 @@ def _stack(volume: Volume, planes: Sequence[Plane], words: str) -> Stack:
     normal = planes[0].normal
     order = sorted(range(slices), key=lambda number: float(normal @ planes[number].position))
     first = planes[order[0]]
+    whole = _header(1, words, first.shape, NumberOfFrames=phases * slices)
 
     def cell(number: int, phase: int) -> Cell:
         plane, frame = planes[number], phase * slices + number
@@ -107,7 +108,7 @@ def _stack(volume: Volume, planes: Sequence[Plane], words: str) -> Stack:
         if volume.phase_duration:
             attributes["TriggerTime"] = 1000 * phase * volume.phase_duration
         header = _header(frame + 1, words, plane.shape, **attributes)
-        return Cell(header, frame, header, plane)
+        return Cell(whole, frame, header, plane)
 
     ordered = tuple(
         Slice(

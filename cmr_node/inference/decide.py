@@ -12,7 +12,7 @@ agreement with crossing slices (``geometry.consistency``).  First rule that appl
     header ill-conditioned: the heart is not seen the usual way        ask
     header within ``min_margin_deg`` of another orientation            ask
     header says standard                                               leave
-    the view itself is not certain                                     ask
+    sequence or view are not certain                                   ask
     header says otherwise, mirrored or not                             act: undo it
 
 ``ask`` and ``leave`` change nothing; what differs is whether a person is shown the stack.  An
@@ -150,7 +150,7 @@ def decide(
         return ask(
             Reason.UNCERTAIN_VIEW,
             f"The header would show the {view} view stored {header.orientation} ({angle}), but "
-            f"words, physics and geometry do not agree that it is the {view} view.",
+            "words, physics and geometry leave it open whether that is what the stack shows.",
         )
     undo = header.orientation.inverse
     return Verdict(
