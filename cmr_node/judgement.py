@@ -18,7 +18,7 @@ from pydicom.dataset import FileDataset
 
 from cmr_node.assemble.loose import LooseStack
 from cmr_node.assemble.records import Assembly, Cell, FindingKind, Refusal, Refused, Stack
-from cmr_node.assemble.sequence import Evidence
+from cmr_node.assemble.sequence import PLANNED_ON_THE_HEART, Evidence
 from cmr_node.dicom.header import Header
 from cmr_node.dicom.words import display_values
 from cmr_node.errors import BadInstance, RefusedStack
@@ -92,8 +92,7 @@ def judge(
         if left_by_policy(stack.view, policy) is None:
             crossing = _crossing(stack, assembly.stacks, pixels)
         if trusting.header is HeaderTrust.TRUSTED:
-            certain = stack.recognised.certain
-            verdict = decide(stack.view, header, policy, crossing, view_certain=certain)
+            verdict = _by_header(stack, header, crossing, policy)
         else:
             images = [np.asarray(one.pixels) for one in _first_phases(stack, pixels)]
             network = _network(images, stack.plane.pixel_spacing, trusting)
@@ -108,7 +107,7 @@ def judge_loose(
     network = None
     if trusting.header is HeaderTrust.TRUSTED:
         verdict = decide(stack.view, None, policy)
-        if stack.view is View.OTHER and not stack.recognised.certain:
+        if is_unknown(stack):
             verdict = ask(
                 Reason.NO_GEOMETRY, "Neither the view nor the place in the patient is known."
             )
@@ -116,6 +115,11 @@ def judge_loose(
         network = _network(images(stack), stack.pixel_spacing, trusting)
         verdict = _by_pixels(stack, network, policy, trusting)
     return Judged(stack, None, None, network, verdict)
+
+
+def is_unknown(stack: Stack | LooseStack) -> bool:
+    """Whether nothing tells if the stack shows a view that has a standard."""
+    return stack.view is View.OTHER and not stack.recognised.certain
 
 
 def cell_values(read: Callable[[Header], FileDataset]) -> Pixels:
@@ -224,6 +228,21 @@ def _network(
     if trusting.recognise is None or not images:
         return None
     return trusting.recognise(images, pixel_spacing or UNKNOWN_SPACING)
+
+
+def _by_header(
+    stack: Stack,
+    header: HeaderEvidence | None,
+    crossing: CrossingEvidence | None,
+    policy: Standardise,
+) -> Verdict:
+    if is_unknown(stack) and stack.sequence in PLANNED_ON_THE_HEART:
+        return ask(
+            Reason.UNCERTAIN_VIEW,
+            f"Neither words nor geometry tell which view of the heart this {stack.sequence} shows.",
+        )
+    certain = stack.recognised.certain
+    return decide(stack.view, header, policy, crossing, view_certain=certain)
 
 
 def _by_pixels(

@@ -22,9 +22,10 @@ from cmr_node.batch.stated import with_stated
 from cmr_node.dicom.header import Header
 from cmr_node.errors import BadInstance, RefusedStack
 from cmr_node.geometry.plane import Plane
+from cmr_node.inference.decide import Decision, Reason, ask
 from cmr_node.inference.pixels_alone import HeaderTrust
 from cmr_node.inference.recognition import Image
-from cmr_node.judgement import judge, judge_loose
+from cmr_node.judgement import is_unknown, judge, judge_loose
 from cmr_node.volumes.files import read_volume
 from cmr_node.volumes.volume import Volume
 
@@ -36,6 +37,11 @@ WHERE: Final = {
     "orientations": "affine",
 }
 """What a vote was seen on in DICOM -> in a volume."""
+
+
+UNKNOWN: Final = (
+    "Neither the file name nor the geometry tells what this shows; --sequence and --view can."
+)
 
 
 def plan_volume(context: Context, unit: bytes, path: bytes) -> Plan:
@@ -72,6 +78,8 @@ def plan_volume(context: Context, unit: bytes, path: bytes) -> Plan:
         return volume.picture(number, phase)
 
     (judged,) = judge(Assembly((stack,), ()), pixels, options.policy, options.trusting)
+    if is_unknown(stack) and judged.verdict.decision is Decision.LEAVE:
+        judged = replace(judged, verdict=ask(Reason.UNCERTAIN_VIEW, UNKNOWN))
     return plan_of(context, unit, judged, [path], shown)
 
 

@@ -70,7 +70,8 @@ def test_a_film_of_one_beat_is_a_cine(tmp_path: Path) -> None:
 def test_a_nameless_volume_is_what_it_is_stated_to_be(tmp_path: Path) -> None:
     write(tmp_path / "x.nii")
     silent = planned(tmp_path, "x.nii").record
-    assert (silent.sequence, silent.decision) == ("other", "leave")
+    assert (silent.sequence, silent.decision) == ("other", "ask")
+    assert "--sequence" in silent.reason
     stated = planned(tmp_path, "x.nii", sequence=CardiacSequence.LGE).record
     assert (stated.sequence, stated.view, stated.evidence.certain) == ("lge", "sax", True)
 
