@@ -30,7 +30,8 @@ def with_stated(stack: AnyStack, options: Options) -> AnyStack:
     if told.sequence is CardiacSequence.LOCALIZER or not (states_sequence or states_view):
         return stack
     sequence: CardiacSequence = told.sequence
-    view, certain, votes = told.view, told.certain, told.evidence
+    view, certain = told.view, told.certain
+    votes: tuple[Evidence, ...] = told.evidence
     if states_sequence and options.sequence is not None:
         sequence = options.sequence
         votes += (Evidence("--sequence", sequence, sequence, STRONG),)
