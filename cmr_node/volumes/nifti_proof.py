@@ -1,7 +1,8 @@
 """Whether a turned NIfTI file, read back from the disk, is its source turned.
 
-The promise kept here: nothing is taken from the code that wrote.  nibabel reads both files and
-both forms, and each result voxel is asked for the source voxel that it must equal.
+The promise kept here: no value is taken from the code that wrote.  nibabel reads both files and
+both forms, and each result voxel is asked for the source voxel that it must equal.  Shared is
+``affines.index_matrix`` alone: where the operation says that a voxel came from.
 """
 
 from __future__ import annotations
