@@ -8,6 +8,7 @@ file of records is whole or not there, and its schema is published (``cmr-node r
 from __future__ import annotations
 
 import json
+import posixpath
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -126,6 +127,14 @@ class Record(Fact):
             operation=Orientation.IDENTITY,
             reason=reason,
         )
+
+    @property
+    def where(self) -> str:
+        """Its file, or the folder of its files and how many they are."""
+        if len(self.files) == 1:
+            return self.files[0]
+        folder = posixpath.commonpath([posixpath.dirname(path) for path in self.files])
+        return f"{folder or '.'} ({len(self.files)} files)"
 
     def refused_because(self, reason: str) -> Record:
         """The same stack, of which nothing is turned after all."""

@@ -142,9 +142,8 @@ def _picture(image: Image, plane: Plane | None, *, lettered: bool) -> Picture:
 
 def _panel(slot: _Slot) -> Panel:
     record, (before, after) = slot.record, slot.pair
-    first, more = record.files[0], len(record.files) - 1
     return Panel(
-        title=f"{record.sequence} {record.view}: {first}" + (f" and {more} more" if more else ""),
+        title=f"{record.sequence} {record.view}: {record.where}",
         caption=record.reason,
         before=before,
         after=after,

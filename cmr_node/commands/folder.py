@@ -193,9 +193,7 @@ class Tally:
             table.add_row(*kind, str(stacks), str(self._files[kind]))
         console.print(table)
         for record in self._reasons:
-            first, more = record.files[0], len(record.files) - 1
-            files = first + (f" and {more} more" if more else "")
-            console.print(f"{record.decision}: {_plain(files)}: {_plain(record.reason)}")
+            console.print(f"{record.decision}: {_plain(record.where)}: {_plain(record.reason)}")
         if self.undecided > len(self._reasons):
             console.print(f"and {self.undecided - len(self._reasons)} more; see --json")
 

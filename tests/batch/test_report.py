@@ -100,3 +100,16 @@ def test_a_refused_record_turns_nothing() -> None:
         "refused", "identity", "It broke."
     )  # fmt: skip
     assert refused.header == FULL.header
+
+
+@pytest.mark.parametrize(
+    ("files", "where"),
+    [
+        (["a/b.dcm"], "a/b.dcm"),
+        (["a/b/1", "a/b/2"], "a/b (2 files)"),
+        (["a/b/1", "a/c/2"], "a (2 files)"),
+        (["1", "2", "x/3"], ". (3 files)"),
+    ],
+)
+def test_a_record_says_where_its_files_are(files: list[str], where: str) -> None:
+    assert record(files=files).where == where
