@@ -36,7 +36,7 @@ LAYOUT = 1
 _TABLES = """
 CREATE TABLE file (
     path BLOB PRIMARY KEY, size INTEGER, mtime_ns INTEGER, kind TEXT, unit BLOB, uid TEXT,
-    header TEXT, problem TEXT, run INTEGER
+    header BLOB, problem TEXT, run INTEGER
 ) WITHOUT ROWID;
 CREATE INDEX file_of_unit ON file (unit, path);
 CREATE INDEX file_of_uid ON file (uid) WHERE uid != '';
@@ -139,8 +139,8 @@ class Book:
         query = "SELECT unit, COUNT(*) FROM file GROUP BY unit ORDER BY MIN(path)"
         yield from self._connection.execute(query)
 
-    def study(self, unit: bytes) -> list[tuple[bytes, str]]:
-        """Path and header (JSON text) of each DICOM file of a study, by path."""
+    def study(self, unit: bytes) -> list[tuple[bytes, bytes]]:
+        """Path and packed header of each DICOM file of a study, by path."""
         query = "SELECT path, header FROM file WHERE unit = ? ORDER BY path"
         return self._connection.execute(query, (unit,)).fetchall()
 

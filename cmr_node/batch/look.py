@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -23,6 +24,7 @@ from cmr_node.errors import BadInstance
 from cmr_node.volumes.files import is_split_volume, is_volume
 
 DICOM_NAMES: Final = (".dcm", ".dicom", ".ima", ".img.dcm")
+PACKING: Final = 1  # zlib's fastest: a fifth of the size already
 _PREFIX: Final = slice(128, 132)  # PS3.10 7.1
 
 
@@ -42,14 +44,14 @@ class Found:
     unit
         Of what it is a part: a study, or itself; b"" where it is nothing of ours.
     header
-        That of a DICOM file as JSON text, else "".
+        That of a DICOM file, packed, else b"".
     """
 
     entry: Entry
     kind: Kind
     unit: bytes = b""
     uid: str = ""
-    header: str = ""
+    header: bytes = b""
     problem: str = ""
 
 
@@ -58,9 +60,9 @@ def look_at(context: Context, entries: Sequence[Entry]) -> list[Found]:
     return [_look(context.path_of(entry.path), entry) for entry in entries]
 
 
-def header_of(text: str) -> Header:
+def header_of(packed: bytes) -> Header:
     """The header that ``Found.header`` holds."""
-    return Header(**json.loads(text))
+    return Header(**json.loads(zlib.decompress(packed)))
 
 
 def _look(place: Path, entry: Entry) -> Found:
@@ -85,8 +87,8 @@ def _sniff(place: Path, entry: Entry) -> Found:
     if beginning[_PREFIX] == b"DICM":
         header = read_header(place)
         unit = b"study\0" + header.study_instance_uid.encode()
-        text = json.dumps(asdict(header))
-        return Found(entry, Kind.DICOM, unit, header.sop_instance_uid, text)
+        packed = zlib.compress(json.dumps(asdict(header)).encode(), PACKING)
+        return Found(entry, Kind.DICOM, unit, header.sop_instance_uid, packed)
     if is_split_volume(place):
         return _problem(
             entry, "a volume whose voxels lie in a second file; allowed: .nii, .nii.gz, .mha"

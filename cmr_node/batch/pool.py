@@ -145,7 +145,7 @@ class Pool:
         executor, self._executor = self._executor, None
         if executor is None:
             return
-        for process in list((executor._processes or {}).values()):
+        for process in list((executor._processes or {}).values()):  # kill_workers() in 3.14
             process.kill()
         executor.shutdown(wait=True, cancel_futures=True)
 

@@ -66,29 +66,34 @@ class Run:
         self._context, self._book, self._pool = context, book, pool
         self._target, self._listener = target, listener
         self._parts = itertools.count()
-        self._images = self._done = 0
+        self.images = self._done = 0
 
     def look(self, entries: Iterable[Entry]) -> int:
-        """Look at the files that the book does not know; gives how many files were met."""
+        """Look at the files that the book does not know; gives how many files were met.
+
+        ``images`` is then how many of them are or should be images.  Where there is none the
+        book keeps what it had: the source may not be mounted.
+        """
         met, chunk = 0, []
         for entry in entries:
             met += 1
             if entry.problem:
                 self._noted([entry], Died(entry.problem))
             elif self._book.knows(entry):
-                self._images += 1
+                self.images += 1
             else:
                 chunk.append(entry)
             if len(chunk) == LOOK:
                 self._look_at(chunk)
                 chunk = []
             if met % LOOK == 0:
-                self._listener.looked(met, self._images)
+                self._listener.looked(met, self.images)
         self._look_at(chunk)
         while self._pool.busy:
             self._pool.turn()
-        self._book.forget_the_rest()
-        self._listener.looked(met, self._images)
+        if self.images:
+            self._book.forget_the_rest()
+        self._listener.looked(met, self.images)
         return met
 
     def work(self) -> None:
@@ -119,7 +124,7 @@ class Run:
             unit = b"problem\0" + entry.path
             found = [Found(entry, Kind.PROBLEM, unit, problem=found.reason)]
         images = [one for one in found if one.kind is not Kind.PASSED_OVER]
-        self._images += len(images)
+        self.images += len(images)
         with self._book.whole():
             self._book.note(images)
 
@@ -233,4 +238,4 @@ class Run:
 
     def _count(self, files: int, record: Record | None) -> None:
         self._done += files
-        self._listener.done(self._done, self._images, record)
+        self._listener.done(self._done, self.images, record)

@@ -35,13 +35,20 @@ def with_stated(stack: AnyStack, options: Options) -> AnyStack:
     if states_sequence and options.sequence is not None:
         sequence = options.sequence
         votes += (Evidence("--sequence", sequence, sequence, STRONG),)
-        if isinstance(stack, Stack):
-            headers = [cell.header for cell in stack.cells]
-            planes = [one.plane for one in stack.slices]
-            view, certain, seen = recognise_view(sequence, headers, planes)
-            votes = tuple(dict.fromkeys((*votes, *seen)))
+        view, certain, seen = _view_of(stack, sequence)
+        votes = tuple(dict.fromkeys((*votes, *seen)))
     if options.view is not None and view is View.OTHER:
         view = options.view
         votes += (Evidence("--view", view, view, STRONG),)
         certain = isinstance(stack, LooseStack) or not contradicts(stack.plane, view)
     return replace(stack, recognised=SequenceEvidence(sequence, view, certain, votes))
+
+
+def _view_of(
+    stack: Stack | LooseStack, sequence: CardiacSequence
+) -> tuple[View, bool, tuple[Evidence, ...]]:
+    """The view once the sequence is known, where there are planes that tell more of it."""
+    if isinstance(stack, LooseStack):
+        return stack.view, stack.recognised.certain, ()
+    headers = [cell.header for cell in stack.cells]
+    return recognise_view(sequence, headers, [one.plane for one in stack.slices])

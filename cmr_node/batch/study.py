@@ -43,14 +43,14 @@ LOOSE_IMAGES: Final = 9
 
 
 def plan_study(
-    context: Context, unit: bytes, rows: Sequence[tuple[bytes, str]], elsewhere: frozenset[str]
+    context: Context, unit: bytes, rows: Sequence[tuple[bytes, bytes]], elsewhere: frozenset[str]
 ) -> list[Plan]:
     """Plan one study.
 
     Parameters
     ----------
     rows
-        (path, header as JSON text) of each of its files, by path.
+        (path, packed header) of each of its files, by path.
     elsewhere
         SOP Instance UIDs of it that other studies have, too.
     """
@@ -63,14 +63,14 @@ class _Study:
         self,
         context: Context,
         unit: bytes,
-        rows: Sequence[tuple[bytes, str]],
+        rows: Sequence[tuple[bytes, bytes]],
         elsewhere: frozenset[str],
     ) -> None:
         self.context, self.unit, self.elsewhere = context, unit, elsewhere
         self.headers: dict[str, Header] = {}
         self.paths: dict[str, list[bytes]] = defaultdict(list)
-        for path, text in rows:
-            header = header_of(text)
+        for path, packed in rows:
+            header = header_of(packed)
             self.headers.setdefault(header.sop_instance_uid, header)
             self.paths[header.sop_instance_uid].append(path)
 

@@ -19,26 +19,28 @@ from cmr_node.durable import sync_folder
 from cmr_node.errors import ConfigurationError
 
 
-def own_folder(root: Path) -> Path:
-    """Where a target keeps the book and the parts."""
-    return root / os.fsdecode(OWN_FOLDER)
-
-
-def prepare(root: Path) -> Path:
-    """Make the target's folders; gives that of the parts, emptied of an interrupted run's.
+def make_own_folder(root: Path) -> Path:
+    """Make the target, and in it the folder of the book and the parts.
 
     Raises
     ------
     ConfigurationError
         ``root`` cannot be made or written.
     """
-    parts = own_folder(root) / "parts"
+    folder = root / os.fsdecode(OWN_FOLDER)
     try:
-        if parts.exists():
-            shutil.rmtree(parts)
-        parts.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigurationError(f"{root} cannot be written: {error.strerror}") from error
+    return folder
+
+
+def fresh_parts(folder: Path) -> Path:
+    """The folder of the parts, without those of an interrupted run; only for who has the book."""
+    parts = folder / "parts"
+    if parts.exists():
+        shutil.rmtree(parts)
+    parts.mkdir()
     return parts
 
 

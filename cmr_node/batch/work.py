@@ -33,7 +33,7 @@ class Unit:
     """A study, with (path, header) of its files, or a volume, with its path alone."""
 
     unit: bytes
-    rows: Sequence[tuple[bytes, str]]
+    rows: Sequence[tuple[bytes, bytes]]
     elsewhere: frozenset[str] = frozenset()
 
     @property

@@ -16,7 +16,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import Progress
+from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from cmr_node.assemble.sequence import CardiacSequence
@@ -26,7 +26,7 @@ from cmr_node.batch.pool import Pool
 from cmr_node.batch.report import Record, schema, write_report
 from cmr_node.batch.run import Run
 from cmr_node.batch.sheet import panels
-from cmr_node.batch.target import Target, own_folder, prepare
+from cmr_node.batch.target import Target, fresh_parts, make_own_folder
 from cmr_node.batch.walk import Entry, file_at, walk
 from cmr_node.commands.progress import progress_bar
 from cmr_node.errors import ConfigurationError
@@ -117,45 +117,35 @@ def run_over(
     options = _options(arguments, settings, without_asked=without_asked)
     console = Console(highlight=False)
     log = (settings.observe.log_format, "ERROR")
-    with contextlib.ExitStack() as stack:
-        parts = prepare(written) if written else None
-        folder = own_folder(written) if written else _state_folder(source)
-        root = source if source.is_dir() else source.parent
-        context = Context(root, parts, options)
-        book = stack.enter_context(Book.open(folder / "book.sqlite"))
-        patience = settings.work.job_timeout
-        pool = stack.enter_context(Pool.open(arguments.workers, patience, log))
-        place = Target(written, book) if written else None
-        with progress_bar(console) as progress:
-            shown = _Shown(progress, "standardising" if written else "recognising")
-            run = Run(context, book, pool, place, shown)
-            met = run.look(_entries(source))
-            run.work()
-            tally = Tally()
-            for said in book.said():
-                tally.add(said.record)
-            if arguments.json:
-                write_report((said.record for said in book.said()), arguments.json)
-            if arguments.sheet:
-                drawn = progress.add_task("drawing the sheet", total=tally.stacks)
-                pages = contact_sheet(
-                    progress.track(panels(book.said(), context, place, pool), task_id=drawn),
-                    arguments.sheet,
-                    f"cmr-node {'standardise' if target else 'recognise'}",
-                )
-    if not written:
-        shutil.rmtree(folder)
-    if parts:
-        parts.rmdir()
-    if not tally.stacks:
-        raise ConfigurationError(
-            f"{source} holds no DICOM, NIfTI or MHA file ({met} others); nothing was done"
-        )
+    with (
+        _workplace(source, written, options) as (context, book, place),
+        Pool.open(arguments.workers, settings.work.job_timeout, log) as pool,
+        progress_bar(console) as progress,
+    ):
+        shown = _Shown(progress, "standardising" if written else "recognising")
+        run = Run(context, book, pool, place, shown)
+        met = run.look(_entries(source))
+        if not run.images:
+            raise ConfigurationError(
+                f"{source} holds no DICOM, NIfTI or MHA file ({met} others); nothing was done"
+            )
+        run.work()
+        tally = Tally()
+        for said in book.said():
+            tally.add(said.record)
+        if arguments.json:
+            write_report((said.record for said in book.said()), arguments.json)
+        if arguments.sheet:
+            drawing = progress.add_task("drawing the sheet", total=tally.stacks)
+            drawn = progress.track(panels(book.said(), context, place, pool), task_id=drawing)
+            heading = f"cmr-node {'standardise' if target else 'recognise'}"
+            pages = contact_sheet(drawn, arguments.sheet, heading)
     tally.show(console)
-    for what, path in (("records", arguments.json), ("sheet", arguments.sheet)):
-        if path:
-            more = f" and {len(pages) - 1} more pages" if what == "sheet" and len(pages) > 1 else ""
-            console.print(f"{what}: {escape(str(path))}{more}")
+    if arguments.json:
+        console.print(f"records: {_plain(str(arguments.json))}")
+    if arguments.sheet:
+        more = f" and {len(pages) - 1} more pages" if len(pages) > 1 else ""
+        console.print(f"sheet: {_plain(str(arguments.sheet))}{more}")
     seconds = time.monotonic() - began
     console.print(
         f"{tally.files} images in {tally.stacks} stacks in {seconds:.1f} s "
@@ -163,6 +153,34 @@ def run_over(
         + (f"; {shown.kept} were done before" if shown.kept else "")
     )
     return 1 if tally.undecided else 0
+
+
+@contextlib.contextmanager
+def _workplace(
+    source: Path, written: Path | None, options: Options
+) -> Iterator[tuple[Context, Book, Target | None]]:
+    """Where the run works: its book, and the target if one is written.
+
+    What a run leaves that ends well: TARGET with its book, or nothing.  One that does not leaves
+    its book, and what lies among the parts is cleared away by the next.
+    """
+    root = source if source.is_dir() else source.parent
+    new = written is not None and not written.exists()
+    folder = make_own_folder(written) if written else _state_folder(source)
+    try:
+        with Book.open(folder / "book.sqlite") as book:  # from here on no other run is at work
+            if written is None:
+                yield Context(root, None, options), book, None
+            else:
+                parts = fresh_parts(folder)
+                yield Context(root, parts, options), book, Target(written, book)
+                shutil.rmtree(parts)
+    except ConfigurationError:
+        if written is not None and new:
+            shutil.rmtree(written)
+        raise
+    if written is None:
+        shutil.rmtree(folder)
 
 
 class Tally:
@@ -204,8 +222,8 @@ class _Shown:
     def __init__(self, progress: Progress, doing: str) -> None:
         self._progress, self._doing = progress, doing
         self._looking = progress.add_task("looking at files", total=None)
-        self._working: Any = None
-        self.kept = 0
+        self._working: TaskID | None = None
+        self._files = self.kept = 0
 
     def looked(self, files: int, images: int) -> None:
         """So many files were looked at."""
@@ -217,7 +235,8 @@ class _Shown:
             self._progress.update(self._looking, total=self._progress.tasks[0].completed)
             self._working = self._progress.add_task(self._doing, total=of)
         if record is None:
-            self.kept += files - int(self._progress.tasks[-1].completed)
+            self.kept += files - self._files
+        self._files = files
         self._progress.update(self._working, completed=files)
 
 

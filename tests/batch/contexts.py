@@ -54,7 +54,7 @@ def write(folder: Path, images: dict[str, FileDataset]) -> None:
 
 def plans_of(context: Context) -> list[Plan]:
     """The plans of all studies of the source."""
-    rows: dict[bytes, list[tuple[bytes, str]]] = {}
+    rows: dict[bytes, list[tuple[bytes, bytes]]] = {}
     for found in look_through(context):
         if found.kind is Kind.DICOM:
             rows.setdefault(found.unit, []).append((found.entry.path, found.header))

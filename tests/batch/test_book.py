@@ -29,7 +29,7 @@ def book(path: Path) -> Iterator[Book]:
 
 
 def found(name: str, size: int = 5, uid: str = "", unit: bytes = STUDY) -> Found:
-    return Found(Entry(name.encode(), size, 7), Kind.DICOM, unit, uid or f"1.{size}", "{}")
+    return Found(Entry(name.encode(), size, 7), Kind.DICOM, unit, uid or f"1.{size}", b"packed")
 
 
 def plan(name: str = "a") -> Plan:
