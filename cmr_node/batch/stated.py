@@ -35,8 +35,9 @@ def with_stated(stack: AnyStack, options: Options) -> AnyStack:
     if states_sequence and options.sequence is not None:
         sequence = options.sequence
         votes += (Evidence("--sequence", sequence, sequence, STRONG),)
-        view, certain, seen = _view_of(stack, sequence)
-        votes = tuple(dict.fromkeys((*votes, *seen)))
+        verdict = _view_of(stack, sequence)
+        view, certain = verdict[:2]
+        votes = tuple(dict.fromkeys((*votes, *verdict[2])))
     if options.view is not None and view is View.OTHER:
         view = options.view
         votes += (Evidence("--view", view, view, STRONG),)
