@@ -24,25 +24,24 @@ from cmr_node.judgement import AnyStack
 
 def with_stated(stack: AnyStack, options: Options) -> AnyStack:
     """The stack as recognised by its header and, where that is silent, by what was stated."""
+    return replace(stack, recognised=_recognised(stack, options))
+
+
+def _recognised(stack: Stack | LooseStack, options: Options) -> SequenceEvidence:
     told = stack.recognised
-    states_sequence = options.sequence is not None and told.sequence is CardiacSequence.OTHER
-    states_view = options.view is not None and told.view is View.OTHER
-    if told.sequence is CardiacSequence.LOCALIZER or not (states_sequence or states_view):
-        return stack
-    sequence: CardiacSequence = told.sequence
-    view, certain = told.view, told.certain
-    votes: tuple[Evidence, ...] = told.evidence
-    if states_sequence and options.sequence is not None:
+    sequence, view, certain, votes = told.sequence, told.view, told.certain, told.evidence
+    if sequence is CardiacSequence.LOCALIZER:
+        return told
+    if options.sequence is not None and sequence is CardiacSequence.OTHER:
         sequence = options.sequence
         votes += (Evidence("--sequence", sequence, sequence, STRONG),)
-        verdict = _view_of(stack, sequence)
-        view, certain = verdict[:2]
-        votes = tuple(dict.fromkeys((*votes, *verdict[2])))
+        view, certain, seen = _view_of(stack, sequence)
+        votes = tuple(dict.fromkeys((*votes, *seen)))
     if options.view is not None and view is View.OTHER:
         view = options.view
         votes += (Evidence("--view", view, view, STRONG),)
         certain = isinstance(stack, LooseStack) or not contradicts(stack.plane, view)
-    return replace(stack, recognised=SequenceEvidence(sequence, view, certain, votes))
+    return SequenceEvidence(sequence, view, certain, votes)
 
 
 def _view_of(
