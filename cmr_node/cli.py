@@ -48,8 +48,8 @@ FOR_ITSELF = ("work-slot",)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    chosen = _parser(words).parse_args(words)
     try:
+        chosen = _parser(words).parse_args(words)
         settings = load(chosen.config)
         set_up_logging(settings.observe.log_format, settings.observe.log_level)
         command: Callable[[argparse.Namespace, Settings], int] = chosen.command

@@ -50,7 +50,7 @@ class Flushes:
     file_system: Callable[[int], None] = sync_file_system  #: everything written so far
 
 
-def make_folders(folder: Path) -> None:
+def make_folders(folder: Path, mode: int = FOLDER_MODE) -> None:
     """``folder`` and what is missing above it, each name synced in the folder that holds it."""
     missing = []
     while not folder.is_dir():
@@ -58,7 +58,7 @@ def make_folders(folder: Path) -> None:
         folder = folder.parent
     for path in reversed(missing):
         with contextlib.suppress(FileExistsError):  # another process was faster
-            path.mkdir(FOLDER_MODE)
+            path.mkdir(mode)
         sync_folder(path.parent)
 
 

@@ -4,6 +4,7 @@ The promise kept here: whatever moment a run is interrupted at, the next one goe
 file and does nothing again that is done; and memory does not grow with the tree, because the
 book, not the process, remembers it.  SQLite, one writer.
 
+    book      the source it was begun for: names and sizes of another may be the same by chance
     file      every file that is or should be an image, with its header; found again if its size
               and time of change are the same
     unit      a study, a volume or a file with a problem that is finished, with the fingerprint
@@ -34,6 +35,7 @@ LAYOUT = 1
 """Changes with the tables: a book of another layout is begun anew."""
 
 _TABLES = """
+CREATE TABLE book (source BLOB);
 CREATE TABLE file (
     path BLOB PRIMARY KEY, size INTEGER, mtime_ns INTEGER, kind TEXT, unit BLOB, uid TEXT,
     header BLOB, problem TEXT, run INTEGER
@@ -67,20 +69,20 @@ class Book:
 
     @classmethod
     @contextmanager
-    def open(cls, path: Path) -> Iterator[Self]:
-        """The book at ``path``, begun if there is none; closed at the end.
+    def open(cls, path: Path, source: Path) -> Iterator[Self]:
+        """The book at ``path``, begun for ``source`` if there is none; closed at the end.
 
         Raises
         ------
         ConfigurationError
-            It is no book, or of another version and cannot be replaced.
+            It is no book, one of another source or layout, or another run has it.
         StoreBroken
             The disk answered with an error, or is full.
         """
         try:
             connection = sqlite3.connect(path, isolation_level=None, timeout=1)
             try:
-                yield cls(connection, _prepare(connection))
+                yield cls(connection, _prepare(connection, bytes(source)))
             finally:
                 connection.close()
         except sqlite3.OperationalError as error:
@@ -162,8 +164,9 @@ class Book:
     # -- what is done -----------------------------------------------------------------------
 
     def fingerprint(self, unit: bytes, options: str) -> str:
-        """That of the unit's files as they are now, and of the options."""
-        digest = hashlib.sha256(options.encode())
+        """That of the unit's files as they are now, of UIDs shared, and of the options."""
+        shared = sorted(self.uids_elsewhere(unit))
+        digest = hashlib.sha256(repr((options, shared)).encode())
         query = "SELECT path, size, mtime_ns FROM file WHERE unit = ? ORDER BY path"
         for row in self._connection.execute(query, (unit,)):
             digest.update(repr(row).encode())
@@ -178,6 +181,7 @@ class Book:
         """Strike out what was said of a unit, unless an interrupted run said it the same way."""
         name = f"begun {fingerprint}"
         if self.is_finished(unit, name):
+            self._connection.execute("DELETE FROM stack WHERE unit = ? AND key = ''", (unit,))
             return
         with self.whole():
             self._connection.execute("DELETE FROM stack WHERE unit = ?", (unit,))
@@ -190,15 +194,21 @@ class Book:
         return self._connection.execute(query, (plan.unit, plan.key)).fetchone() is not None
 
     def say(self, plan: Plan, key: str) -> None:
-        """Enter the record of a plan that is done; ``key`` is that of the plan as it was made."""
+        """Enter the record of a plan that is done; ``key`` is that of the plan as it was made.
+
+        One that is to be tried again is entered without.
+        """
         shown = plan.shown or Shown(b"", -1)
         self._connection.execute(
             "INSERT INTO stack VALUES (?, ?, ?, ?, ?, ?)",
             (
-                plan.unit, key, plan.record.model_dump_json(by_alias=True), *astuple(shown),
+                plan.unit,
+                "" if plan.passing else key,
+                plan.record.model_dump_json(by_alias=True),
+                *astuple(shown),
                 plan.record.files[0],
             ),
-        )  # fmt: skip
+        )
 
     def finish(self, unit: bytes, fingerprint: str) -> None:
         """Enter a unit as finished."""
@@ -236,7 +246,7 @@ class Book:
             yield path
 
 
-def _prepare(connection: sqlite3.Connection) -> int:
+def _prepare(connection: sqlite3.Connection, source: bytes) -> int:
     """Make the tables if need be, and number this run."""
     connection.execute("PRAGMA locking_mode = EXCLUSIVE")
     connection.execute("PRAGMA journal_mode = WAL")
@@ -244,8 +254,16 @@ def _prepare(connection: sqlite3.Connection) -> int:
     layout = connection.execute("PRAGMA user_version").fetchone()[0]
     if layout == 0:
         connection.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {LAYOUT}; COMMIT;")
+        connection.execute("INSERT INTO book VALUES (?)", (source,))
     elif layout != LAYOUT:
         raise ConfigurationError(
             f"the book of an earlier run has layout {layout}; this cmr-node reads {LAYOUT}"
+        )
+    begun_for = connection.execute("SELECT source FROM book").fetchall()
+    if begun_for != [(source,)]:
+        earlier = ", ".join(os.fsdecode(one) for (one,) in begun_for)
+        raise ConfigurationError(
+            f"what lies there was made of {earlier or 'nothing'}, not of {os.fsdecode(source)}; "
+            "allowed: the same SOURCE again, or another TARGET"
         )
     return int(connection.execute("SELECT COALESCE(MAX(run), 0) + 1 FROM file").fetchone()[0])

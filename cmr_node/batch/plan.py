@@ -101,12 +101,17 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A stack: what is said of it, what is done with its files, and which picture shows it."""
+    """A stack: what is said of it, what is done with its files, and which picture shows it.
+
+    ``passing`` says that what was in the way may be gone by the next run, which tries again: no
+    permission, no room, something in its place.
+    """
 
     unit: bytes
     record: Record
     work: tuple[Work, ...]
     shown: Shown | None = None
+    passing: bool = False
 
     @property
     def key(self) -> str:
@@ -114,10 +119,11 @@ class Plan:
         facts = (self.unit, self.record.model_dump_json(), self.work)
         return hashlib.sha256(repr(facts).encode()).hexdigest()
 
-    def refused(self, reason: str, *, copied: bool) -> Plan:
+    def refused(self, reason: str, *, copied: bool, passing: bool = False) -> Plan:
         """The plan where none of its files can be turned: copies, or nothing."""
         copies = tuple(Work(one.path) for one in self.work) if copied else ()
-        return replace(self, record=self.record.refused_because(reason), work=copies)
+        record = self.record.refused_because(reason)
+        return replace(self, record=record, work=copies, passing=self.passing or passing)
 
     def of_no_work(self) -> Plan:
         """The plan that leaves the stack out of TARGET."""

@@ -3,7 +3,8 @@
 The promise kept here: a file that kills its reader, or never lets it answer, costs that reader
 and nothing else.  Calls are bundles of items; when a process dies, the bundles that were in work
 are tried again one at a time, then item by item, and the item that does it again is answered
-``Died``.  The processes die with this one, whatever it dies of.
+``Died``.  The processes die with this one, whatever it dies of: the kernel ties them to the
+thread that calls ``submit`` and ``turn``, so let that be the main one.
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ from cmr_node.telemetry import set_up_logging
 
 logger = logging.getLogger(__name__)
 
-PRELOADED: Final = ("cmr_node.batch.look", "cmr_node.batch.work")
 DEPTH: Final = 3  # calls handed out for each process: one in work, the others at hand
 
 
@@ -151,15 +151,16 @@ class Pool:
 
 
 def _executor(workers: int, log: tuple[str, str]) -> ProcessPoolExecutor:
-    # Not fork: the progress bar has a thread.  The server imports once, then forks in no time.
-    forking = multiprocessing.get_context("forkserver")
-    forking.set_forkserver_preload(list(PRELOADED))
-    return ProcessPoolExecutor(workers, mp_context=forking, initializer=_begin, initargs=log)
+    # Not fork: the progress bar has a thread.  Not a fork server: it outlives this process as
+    # long as its children live, and they cannot be tied to anybody else.
+    spawning = multiprocessing.get_context("spawn")
+    arguments = (os.getpid(), *log)
+    return ProcessPoolExecutor(workers, mp_context=spawning, initializer=_begin, initargs=arguments)
 
 
-def _begin(log_format: str, log_level: str) -> None:
+def _begin(parent: int, log_format: str, log_level: str) -> None:
     """What a process does first."""
-    lifeline.tie_to(os.getppid())  # the fork server, which ends when the main process does
+    lifeline.tie_to(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process says when to stop
     set_up_logging(log_format, log_level)
 

@@ -1,8 +1,9 @@
 """What is said of each stack of a folder: one record, its schema, and the JSON file of all.
 
-The promise kept here: every file that looks like an image is named in exactly one record, the
-file of records is whole or not there, and its schema is published (``cmr-node recognise
---schema``) and held to by tests.  Records are streamed: memory does not grow with the tree.
+The promise kept here: every file that looks like an image is named in a record (in more than one
+only if its frames make several stacks), the file of records is whole or not there, and its
+schema is published (``cmr-node recognise --schema``) and held to by tests.  Records are streamed:
+memory does not grow with the tree.
 """
 
 from __future__ import annotations

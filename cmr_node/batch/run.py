@@ -8,7 +8,9 @@ processes busy.
 
 from __future__ import annotations
 
+import errno
 import itertools
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -38,12 +40,14 @@ class Listener(Protocol):
 
 @dataclass(slots=True)
 class _Unit:
-    """A unit at work: how many of its plans are not done."""
+    """A unit at work: how many of its plans are not done, and whether all will stay done."""
 
     unit: bytes
     fingerprint: str
     files: int
     open: int = 0
+    final: bool = True
+    counted: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -53,6 +57,7 @@ class _Carried:
     unit: _Unit
     plan: Plan
     key: str
+    size_bytes: int = 0
     missing: int = 0
     made: list[Made] = field(default_factory=list)
 
@@ -66,7 +71,7 @@ class Run:
         self._context, self._book, self._pool = context, book, pool
         self._target, self._listener = target, listener
         self._parts = itertools.count()
-        self.images = self._done = 0
+        self.images = self._done = self._promised = 0
 
     def look(self, entries: Iterable[Entry]) -> int:
         """Look at the files that the book does not know; gives how many files were met.
@@ -178,9 +183,13 @@ class Run:
             return
         blocked = [(one.path, text) for one in plan.work if (text := target.blocked(one.path))]
         if blocked:
-            path, text = blocked[0]
-            self._give_up(carried, path, text)
+            self._give_up(carried, *blocked[0], passing=True)
             return
+        carried.size_bytes = sum(self._size(one.path) for one in plan.work)
+        if self._promised + carried.size_bytes > target.room_bytes():
+            self._give_up(carried, plan.work[0].path, os.strerror(errno.ENOSPC), passing=True)
+            return
+        self._promised += carried.size_bytes
         makings = [Making(one, self._context.parts / str(next(self._parts))) for one in plan.work]
         carried.missing, carried.made = len(makings), []
         for start in range(0, len(makings), MAKE):
@@ -191,6 +200,12 @@ class Run:
                 lambda items, results: self._made(carried, items, results),
             )
 
+    def _size(self, path: bytes) -> int:
+        try:
+            return self._context.path_of(path).stat().st_size
+        except OSError:  # gone meanwhile; who makes the file will say so
+            return 0
+
     def _made(self, carried: _Carried, makings: Sequence[Making], results: Results) -> None:
         if isinstance(results, Died):
             results = [Made(making, results.reason) for making in makings]
@@ -198,6 +213,7 @@ class Run:
         carried.missing -= len(results)
         if carried.missing:
             return
+        self._promised -= carried.size_bytes
         target = self._target
         faulty = next((one for one in carried.made if one.problem), None)
         if target is None:
@@ -207,20 +223,24 @@ class Run:
                 made = [(one.making.work.path, one.making.part) for one in carried.made]
                 target.place(carried.unit.unit, made)
             except OSError as error:
-                self._give_up(carried, carried.plan.work[0].path, error.strerror or str(error))
+                path, problem = carried.plan.work[0].path, error.strerror or str(error)
+                self._give_up(carried, path, problem, passing=True)
             else:
                 self._say(carried)
         else:
-            self._give_up(carried, faulty.making.work.path, faulty.problem)
+            path = faulty.making.work.path
+            self._give_up(carried, path, faulty.problem, passing=faulty.passing)
 
-    def _give_up(self, carried: _Carried, path: bytes, problem: str) -> None:
+    def _give_up(self, carried: _Carried, path: bytes, problem: str, *, passing: bool) -> None:
         """Refuse the stack: its files are copied instead of turned, or stay out of TARGET."""
         for one in carried.made:
             one.making.part.unlink(missing_ok=True)
         plan, options = carried.plan, self._context.options
         turned = any(one.doing is not Doing.COPY for one in plan.work)
         carried.plan = plan.refused(
-            f"{shown_path(path)}: {problem}", copied=turned and not options.without_asked
+            f"{shown_path(path)}: {problem}",
+            copied=turned and not options.without_asked,
+            passing=passing,
         )
         self._carry(carried)
 
@@ -231,10 +251,14 @@ class Run:
 
     def _close(self, unit: _Unit, plan: Plan, record: Record | None) -> None:
         unit.open -= 1
-        if not unit.open:
+        unit.final &= not plan.passing
+        if not unit.open and unit.final:
             with self._book.whole():
                 self._book.finish(unit.unit, unit.fingerprint)
-        self._count(len(plan.record.files), record)
+        # The frames of one file may make several stacks; it is one file all the same.
+        new = set(plan.record.files) - unit.counted
+        unit.counted |= new
+        self._count(len(new), record)
 
     def _count(self, files: int, record: Record | None) -> None:
         self._done += files

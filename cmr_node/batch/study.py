@@ -1,6 +1,7 @@
 """The files of one DICOM study: put in order, judged, and planned.
 
-The promise kept here: every file of the study is in exactly one plan.  Two files with one SOP
+The promise kept here: every file of the study is in a plan, and in more than one only if its
+frames make several stacks; something is done with it once.  Two files with one SOP
 Instance UID are one image if their data sets are the same, and no image at all if not: which of
 them is right is not known, and what is derived would collide as well.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
 from pydicom.dataset import FileDataset
@@ -54,8 +56,13 @@ def plan_study(
     elsewhere
         SOP Instance UIDs of it that other studies have, too.
     """
-    study = _Study(context, unit, rows, elsewhere)
-    return list(study.plans())
+    planned: set[Work] = set()
+    plans = []
+    for plan in _Study(context, unit, rows, elsewhere).plans():
+        # The frames of one file may make several stacks; it is copied once.
+        plans.append(replace(plan, work=tuple(one for one in plan.work if one not in planned)))
+        planned.update(plan.work)
+    return plans
 
 
 class _Study:

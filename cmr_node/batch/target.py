@@ -12,11 +12,15 @@ import shutil
 import stat
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from cmr_node.batch.book import Book
 from cmr_node.batch.walk import OWN_FOLDER
-from cmr_node.durable import sync_folder
+from cmr_node.durable import make_folders, sync_folder
 from cmr_node.errors import ConfigurationError
+
+RESERVE_BYTES: Final = 128 << 10
+"""What is left free on the disk: for the book, which has to name what found no room."""
 
 
 def make_own_folder(root: Path) -> Path:
@@ -56,6 +60,8 @@ class Target:
 
     def blocked(self, path: bytes) -> str:
         """Why nothing may be put there; "" if something may."""
+        if self._behind_a_link(os.path.dirname(path)):
+            return "in TARGET a link leads out of its folder"
         try:
             status = os.lstat(self.path_of(path))
         except FileNotFoundError:
@@ -65,6 +71,14 @@ class Target:
         if stat.S_ISREG(status.st_mode) and self._book.is_ours(path, status):
             return ""
         return "in TARGET something lies in its place that this tool did not write"
+
+    def _behind_a_link(self, folder: bytes) -> bool:
+        """Whether a folder, or one above it, is a link: results could end up in the source."""
+        while folder:
+            if os.path.islink(self.path_of(folder)):
+                return True
+            folder = os.path.dirname(folder)
+        return False
 
     def place(self, unit: bytes, made: Sequence[tuple[bytes, Path]]) -> None:
         """Give files that were made their names.
@@ -78,11 +92,16 @@ class Target:
         folders = set()
         for path, part in made:
             place = self.path_of(path)
-            place.parent.mkdir(parents=True, exist_ok=True)
+            make_folders(place.parent, 0o777)  # what the user's umask leaves of it
             part.replace(place)
             folders.add(place.parent)
         for folder in folders:
             sync_folder(folder)
+
+    def room_bytes(self) -> int:
+        """How much may still be written before the book has no room left to say so."""
+        status = os.statvfs(self._root)
+        return status.f_bavail * status.f_frsize - RESERVE_BYTES
 
     def has_all(self, unit: bytes) -> bool:
         """Whether everything a unit made is still there."""

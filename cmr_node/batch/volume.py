@@ -49,9 +49,11 @@ def plan_volume(context: Context, unit: bytes, path: bytes) -> Plan:
     options = context.options
     try:
         volume = read_volume(context.path_of(path))
-    except (BadInstance, OSError) as error:
-        text = f"it cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)
-        return Plan(unit, Record.of_no_stack([path], "unreadable", text), ())
+    except OSError as error:
+        record = Record.of_no_stack([path], "unreadable", f"it cannot be read: {error.strerror}")
+        return Plan(unit, record, (), passing=True)
+    except BadInstance as error:
+        return Plan(unit, Record.of_no_stack([path], "unreadable", str(error)), ())
     except RefusedStack as error:
         record = Record.of_no_stack([path], "no_volume_of_ours", str(error))
         return Plan(unit, record, () if options.without_asked else (Work(path),))

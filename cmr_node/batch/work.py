@@ -52,10 +52,11 @@ class Making:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What came of a ``Making``: "" or why there is no part."""
+    """What came of a ``Making``: "" or why there is no part, and if that may pass."""
 
     making: Making
-    problem: str
+    problem: str = ""
+    passing: bool = False
 
 
 def plan_units(context: Context, units: Sequence[Unit]) -> list[list[Plan]]:
@@ -74,25 +75,25 @@ def carry_out(context: Context, makings: Sequence[Making]) -> list[Made]:
         raise ValueError("nothing is to be written")
     file_system = os.open(context.parts, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        made = [Made(making, _problem(context, making)) for making in makings]
+        made = [_made(context, making) for making in makings]
         sync_file_system(file_system)
     finally:
         os.close(file_system)
     return made
 
 
-def _problem(context: Context, making: Making) -> str:
+def _made(context: Context, making: Making) -> Made:
     making.part.unlink(missing_ok=True)  # of a process that died while it made it
     try:
         _make(context, making)
     except OSError as error:
-        problem = error.strerror or str(error)
+        made = Made(making, error.strerror or str(error), passing=True)
     except (BadInstance, RefusedStack, GeometryNotKept) as error:
-        problem = str(error)
+        made = Made(making, str(error))
     else:
-        return ""
+        return Made(making)
     making.part.unlink(missing_ok=True)
-    return problem
+    return made
 
 
 def _make(context: Context, making: Making) -> None:

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -101,6 +102,10 @@ class _Schema(argparse.Action):
         parser.exit()
 
 
+class _NothingThere(ConfigurationError):
+    """SOURCE holds no image."""
+
+
 def run_over(
     arguments: argparse.Namespace, settings: Settings, target: Path | None, *, without_asked: bool
 ) -> int:
@@ -126,7 +131,7 @@ def run_over(
         run = Run(context, book, pool, place, shown)
         met = run.look(_entries(source))
         if not run.images:
-            raise ConfigurationError(
+            raise _NothingThere(
                 f"{source} holds no DICOM, NIfTI or MHA file ({met} others); nothing was done"
             )
         run.work()
@@ -148,8 +153,8 @@ def run_over(
         console.print(f"sheet: {_plain(str(arguments.sheet))}{more}")
     seconds = time.monotonic() - began
     console.print(
-        f"{tally.files} images in {tally.stacks} stacks in {seconds:.1f} s "
-        f"({tally.files / seconds:.0f} a second); {met - tally.files} other files passed over"
+        f"{run.images} images in {tally.stacks} stacks in {seconds:.1f} s "
+        f"({run.images / seconds:.0f} a second); {met - run.images} other files passed over"
         + (f"; {shown.kept} were done before" if shown.kept else "")
     )
     return 1 if tally.undecided else 0
@@ -167,27 +172,26 @@ def _workplace(
     root = source if source.is_dir() else source.parent
     new = written is not None and not written.exists()
     folder = make_own_folder(written) if written else _state_folder(source)
-    try:
-        with Book.open(folder / "book.sqlite") as book:  # from here on no other run is at work
+    with Book.open(folder / "book.sqlite", root) as book:  # no other run is at work from here on
+        try:
             if written is None:
                 yield Context(root, None, options), book, None
+                shutil.rmtree(folder)
             else:
                 parts = fresh_parts(folder)
                 yield Context(root, parts, options), book, Target(written, book)
                 shutil.rmtree(parts)
-    except ConfigurationError:
-        if written is not None and new:
-            shutil.rmtree(written)
-        raise
-    if written is None:
-        shutil.rmtree(folder)
+        except _NothingThere:
+            if written is None or new:
+                shutil.rmtree(written or folder)
+            raise
 
 
 class Tally:
     """How many stacks of what were decided how, and why those that need a person were."""
 
     def __init__(self) -> None:
-        self.files = self.stacks = self.undecided = 0
+        self.stacks = self.undecided = 0
         self._kinds: Counter[tuple[str, ...]] = Counter()
         self._files: Counter[tuple[str, ...]] = Counter()
         self._reasons: list[Record] = []
@@ -198,7 +202,6 @@ class Tally:
         self._kinds[kind] += 1
         self._files[kind] += len(record.files)
         self.stacks += 1
-        self.files += len(record.files)
         if record.decision in ("ask", "refused"):
             self.undecided += 1
             if len(self._reasons) < SHOWN_REASONS:
@@ -278,7 +281,9 @@ def _source(arguments: argparse.Namespace, target: Path | None) -> Path:
     for name, path in (("--json", arguments.json), ("--sheet", sheet)):
         if path and not path.resolve().parent.is_dir():
             raise ConfigurationError(f"{name} {path}: there is no folder {path.parent}")
-        if path and real in path.resolve().parents:
+        if path and path.is_dir():
+            raise ConfigurationError(f"{name} {path} is a folder; allowed: a file, or a new name")
+        if path and real in (path.resolve(), *path.resolve().parents):
             raise ConfigurationError(f"{name} {path} lies in SOURCE, where nothing is written")
     if target is not None:
         _check_apart(real, target)
@@ -299,13 +304,23 @@ def _check_apart(source: Path, target: Path) -> None:
 
 def _state_folder(source: Path) -> Path:
     """Where a run that writes no image keeps its book, so that it too can be gone on with."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     name = hashlib.sha256(os.fsencode(source)).hexdigest()[:16]
-    folder = cache / "cmr-node" / name
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cmr-node"
+    if source in cache.resolve().parents:  # somebody looks through a home
+        cache = Path(tempfile.gettempdir()) / f"cmr-node-{os.getuid()}"
+    if source in cache.resolve().parents:
+        raise ConfigurationError(
+            f"{cache} lies in SOURCE, where nothing is written; XDG_CACHE_HOME may name another"
+        )
+    folder = cache / name
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise ConfigurationError(
             f"{folder} cannot be made ({error.strerror}); XDG_CACHE_HOME may name another place"
         ) from error
+    if cache.stat().st_uid != os.getuid():
+        raise ConfigurationError(
+            f"{cache} belongs to somebody else; XDG_CACHE_HOME may name another"
+        )
     return folder

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from cmr_node.batch.walk import Entry
 from cmr_node.errors import ConfigurationError
 
 STUDY = b"study\x001.2"
+SOURCE = Path("/source")
 
 
 @pytest.fixture
@@ -24,7 +26,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def book(path: Path) -> Iterator[Book]:
-    with Book.open(path) as opened:
+    with Book.open(path, SOURCE) as opened:
         yield opened
 
 
@@ -54,10 +56,10 @@ def test_a_file_with_a_problem_is_looked_at_each_time(book: Book) -> None:
 def test_what_a_later_run_does_not_meet_is_forgotten_and_its_study_is_open_again(
     path: Path,
 ) -> None:
-    with Book.open(path) as book:
+    with Book.open(path, SOURCE) as book:
         book.note([found("a"), found("b", uid="2")])
         book.finish(STUDY, book.fingerprint(STUDY, ""))
-    with Book.open(path) as book:
+    with Book.open(path, SOURCE) as book:
         assert book.knows(Entry(b"a", 5, 7))
         book.forget_the_rest()
         assert [row[0] for row in book.study(STUDY)] == [b"a"]
@@ -65,11 +67,11 @@ def test_what_a_later_run_does_not_meet_is_forgotten_and_its_study_is_open_again
 
 
 def test_what_was_said_of_a_study_goes_when_its_last_file_does(path: Path) -> None:
-    with Book.open(path) as book:
+    with Book.open(path, SOURCE) as book:
         book.note([found("a")])
         book.say(plan(), plan().key)
         assert [said.record.reason for said in book.said()] == ["Because."]
-    with Book.open(path) as book:
+    with Book.open(path, SOURCE) as book:
         book.forget_the_rest()
         assert list(book.said()) == []
         assert list(book.units()) == []
@@ -129,22 +131,41 @@ def test_a_block_that_raises_writes_nothing(book: Book) -> None:
 
 
 def test_a_second_run_is_kept_out(path: Path, book: Book) -> None:
-    with pytest.raises(ConfigurationError, match="another cmr-node"), Book.open(path):
+    with pytest.raises(ConfigurationError, match="another cmr-node"), Book.open(path, SOURCE):
         pass
 
 
 def test_what_is_no_book_is_refused(path: Path) -> None:
     path.write_bytes(b"no database at all" * 100)
-    with pytest.raises(ConfigurationError, match="not what cmr-node wrote"), Book.open(path):
+    with (
+        pytest.raises(ConfigurationError, match="not what cmr-node wrote"),
+        Book.open(path, SOURCE),
+    ):
         pass
 
 
 def test_a_book_of_a_later_layout_is_refused(path: Path) -> None:
-    with Book.open(path):
+    with Book.open(path, SOURCE):
         pass
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA user_version = 99")
     connection.commit()
     connection.close()
-    with pytest.raises(ConfigurationError, match="layout 99"), Book.open(path):
+    with pytest.raises(ConfigurationError, match="layout 99"), Book.open(path, SOURCE):
         pass
+
+
+def test_a_book_of_another_source_is_refused(path: Path) -> None:
+    with Book.open(path, SOURCE):
+        pass
+    with pytest.raises(ConfigurationError, match="made of /source"), Book.open(path, Path("/b")):
+        pass
+
+
+def test_what_may_pass_is_tried_again(book: Book) -> None:
+    book.begin(STUDY, "print")
+    book.say(replace(plan(), passing=True), plan().key)
+    assert not book.is_done(plan())
+    assert len(list(book.said())) == 1
+    book.begin(STUDY, "print")
+    assert list(book.said()) == []
