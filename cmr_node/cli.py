@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import logging
 import sys
 from collections.abc import Callable, Sequence
@@ -48,6 +49,9 @@ FOR_ITSELF = ("work-slot",)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name that the terminal cannot show is spelt
+            stream.reconfigure(errors="backslashreplace")
     try:
         chosen = _parser(words).parse_args(words)
         settings = load(chosen.config)

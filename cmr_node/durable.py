@@ -66,8 +66,13 @@ def make_folders(folder: Path, mode: int = FOLDER_MODE) -> None:
 def whole_file(path: Path) -> Iterator[BinaryIO]:
     """A file to write that appears under its name, whole and durable, when the block ends well.
 
-    If the block raises, what was written is removed and ``path`` is as it was before.
+    If the block raises, what was written is removed and ``path`` is as it was before.  Through a
+    link, and into what is no file (/dev/stdout is both), it is written as it comes.
     """
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        with path.open("wb") as stream:
+            yield stream
+        return
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with part.open("wb") as file:

@@ -47,9 +47,11 @@ CREATE TABLE stack (unit BLOB, key TEXT, record TEXT, shown BLOB, frame INTEGER,
 CREATE INDEX stack_of_unit ON stack (unit, key);
 CREATE INDEX stack_by_first ON stack (first);
 CREATE TABLE output (
-    path BLOB, size INTEGER, mtime_ns INTEGER, unit BLOB, PRIMARY KEY (path, size, mtime_ns)
+    path BLOB, size INTEGER, mtime_ns INTEGER, unit BLOB, earlier BLOB,
+    PRIMARY KEY (path, size, mtime_ns)
 ) WITHOUT ROWID;
 CREATE INDEX output_of_unit ON output (unit);
+CREATE INDEX output_of_earlier ON output (earlier);
 """
 
 
@@ -106,7 +108,10 @@ class Book:
     # -- files ------------------------------------------------------------------------------
 
     def knows(self, entry: Entry) -> bool:
-        """Whether the file was looked at before and has not changed; marks it as still there."""
+        """Whether the file was looked at before and has not changed; marks it as still there.
+
+        To be asked of many files in one ``whole``: each by itself would cost a write to the disk.
+        """
         changed = self._connection.execute(
             "UPDATE file SET run = ? WHERE path = ? AND size = ? AND mtime_ns = ? AND kind != ?",
             (self._run, entry.path, entry.size, entry.mtime_ns, Kind.PROBLEM),
@@ -185,7 +190,9 @@ class Book:
             return
         with self.whole():
             self._connection.execute("DELETE FROM stack WHERE unit = ?", (unit,))
-            self._connection.execute("UPDATE output SET unit = NULL WHERE unit = ?", (unit,))
+            self._connection.execute(
+                "UPDATE output SET earlier = unit, unit = NULL WHERE unit = ?", (unit,)
+            )
             self._connection.execute("INSERT OR REPLACE INTO unit VALUES (?, ?)", (unit, name))
 
     def is_done(self, plan: Plan) -> bool:
@@ -231,13 +238,24 @@ class Book:
             status = os.stat(part)
             rows.append((path, status.st_size, status.st_mtime_ns, unit))
         with self.whole():
-            self._connection.executemany("INSERT OR REPLACE INTO output VALUES (?, ?, ?, ?)", rows)
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO output VALUES (?, ?, ?, ?, NULL)", rows
+            )
 
     def is_ours(self, path: bytes, status: os.stat_result) -> bool:
         """Whether a file in TARGET is as an earlier run put it there."""
         query = "SELECT 1 FROM output WHERE path = ? AND size = ? AND mtime_ns = ?"
         found = self._connection.execute(query, (path, status.st_size, status.st_mtime_ns))
         return found.fetchone() is not None
+
+    def outdated(self, unit: bytes) -> list[bytes]:
+        """What an earlier run made of files that are still there, and this one did not."""
+        query = (
+            "SELECT DISTINCT path FROM output WHERE earlier = :unit "
+            "AND path NOT IN (SELECT path FROM output WHERE unit = :unit) "
+            "AND path IN (SELECT path FROM file WHERE unit = :unit)"
+        )
+        return [path for (path,) in self._connection.execute(query, {"unit": unit})]
 
     def outputs(self, unit: bytes) -> Iterator[bytes]:
         """The files in TARGET that a unit made."""
@@ -249,7 +267,7 @@ class Book:
 def _prepare(connection: sqlite3.Connection, source: bytes) -> int:
     """Make the tables if need be, and number this run."""
     connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA journal_mode = TRUNCATE")
     connection.execute("PRAGMA synchronous = NORMAL")
     layout = connection.execute("PRAGMA user_version").fetchone()[0]
     if layout == 0:

@@ -79,21 +79,18 @@ class Run:
         ``images`` is then how many of them are or should be images.  Where there is none the
         book keeps what it had: the source may not be mounted.
         """
-        met, chunk = 0, []
-        for entry in entries:
-            met += 1
-            if entry.problem:
-                self._noted([entry], Died(entry.problem))
-            elif self._book.knows(entry):
-                self.images += 1
-            else:
-                chunk.append(entry)
-            if len(chunk) == LOOK:
-                self._look_at(chunk)
-                chunk = []
-            if met % LOOK == 0:
-                self._listener.looked(met, self.images)
-        self._look_at(chunk)
+        met = 0
+        remaining = iter(entries)
+        while chunk := list(itertools.islice(remaining, LOOK)):
+            met += len(chunk)
+            with self._book.whole():
+                known = {entry.path for entry in chunk if self._book.knows(entry)}
+            self.images += len(known)
+            for entry in chunk:
+                if entry.problem:
+                    self._noted([entry], Died(entry.problem))
+            self._look_at([e for e in chunk if not e.problem and e.path not in known])
+            self._listener.looked(met, self.images)
         while self._pool.busy:
             self._pool.turn()
         if self.images:
@@ -252,9 +249,12 @@ class Run:
     def _close(self, unit: _Unit, plan: Plan, record: Record | None) -> None:
         unit.open -= 1
         unit.final &= not plan.passing
-        if not unit.open and unit.final:
-            with self._book.whole():
-                self._book.finish(unit.unit, unit.fingerprint)
+        if not unit.open:
+            if self._target:
+                self._target.clear_outdated(unit.unit)
+            if unit.final:
+                with self._book.whole():
+                    self._book.finish(unit.unit, unit.fingerprint)
         # The frames of one file may make several stacks; it is one file all the same.
         new = set(plan.record.files) - unit.counted
         unit.counted |= new

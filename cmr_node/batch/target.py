@@ -104,5 +104,21 @@ class Target:
         return status.f_bavail * status.f_frsize - RESERVE_BYTES
 
     def has_all(self, unit: bytes) -> bool:
-        """Whether everything a unit made is still there."""
-        return all(os.path.lexists(self.path_of(path)) for path in self._book.outputs(unit))
+        """Whether everything a unit made is there, as it was made."""
+        return all(self._is_ours(path) for path in self._book.outputs(unit))
+
+    def clear_outdated(self, unit: bytes) -> None:
+        """Take away what an earlier run made of files that would not be made so now.
+
+        What was made of files that are gone stays: nobody may lose a result with its source.
+        """
+        for path in self._book.outdated(unit):
+            if self._is_ours(path):
+                self.path_of(path).unlink()
+
+    def _is_ours(self, path: bytes) -> bool:
+        try:
+            status = os.lstat(self.path_of(path))
+        except OSError:
+            return False
+        return stat.S_ISREG(status.st_mode) and self._book.is_ours(path, status)
