@@ -112,8 +112,12 @@ def command(*words: str | Path) -> list[str]:
 
 
 def run(*words: str | Path) -> int:
-    """The exit code of the command, run in this process: its own processes are real ones."""
-    return main([str(word) for word in words])
+    """The exit code of the command, run in this process: its own processes are real ones.
+
+    One at work is enough for a few images; each takes a second to start.
+    """
+    workers = () if "--workers" in words else ("--workers", "1")
+    return main([*map(str, words), *workers])
 
 
 def reported(report: Path, *words: str | Path) -> tuple[int, list[Record]]:

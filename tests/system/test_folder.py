@@ -13,6 +13,7 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -288,7 +289,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
     source, target = folder / "source", folder / "target"
     for seed in range(10, 22):
         write(source / f"{seed}", study(seed), numbered)
-    code, records = reported(folder / "r.json", "standardise", source, target)
+    code, records = reported(folder / "r.json", "standardise", source, target, "--workers", "2")
     assert code == 0
     return Whole(source, target, records)
 
@@ -298,15 +299,19 @@ def placed(target: Path) -> dict[Path, tuple[int, int]]:
     return {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in files_in(target)}
 
 
-def finished(target: Path) -> set[str]:
-    """The files of the stacks that the book of an ended run says are done."""
-    with sqlite3.connect(f"file:{target / OWN / 'book.sqlite'}?mode=ro", uri=True) as book:
-        rows = book.execute("SELECT record FROM stack").fetchall()
+def finished(target: Path, copy: Path) -> set[str]:
+    """The files of the stacks that the book of an ended run says are done, read from a copy."""
+    shutil.copytree(target / OWN, copy)
+    book = sqlite3.connect(copy / "book.sqlite")
+    rows = book.execute("SELECT record FROM stack").fetchall()
     book.close()
     return {file for (record,) in rows for file in json.loads(record)["files"]}
 
 
-@pytest.mark.parametrize("blow", ["kill -9 of all", "interrupt"])
+BLOWS = {"kill -9": signal.SIGKILL, "terminate": signal.SIGTERM, "interrupt": signal.SIGINT}
+
+
+@pytest.mark.parametrize("blow", ["kill -9", "kill -9 of all", "terminate", "interrupt"])
 def test_an_interrupted_run_is_gone_on_with_and_nothing_is_done_again(
     whole: Whole, tmp_path: Path, blow: str
 ) -> None:
@@ -314,17 +319,17 @@ def test_an_interrupted_run_is_gone_on_with_and_nothing_is_done_again(
     with at_work("standardise", whole.source, target, "--workers", "2") as process:
         assert waited_for(lambda: target.exists() and len(files_in(target)) > SHORT_AXIS)
         assert len(relatives(process.pid)) > 2
-        if blow == "interrupt":
-            process.send_signal(signal.SIGINT)
-        else:
+        if blow == "kill -9 of all":
             os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.send_signal(BLOWS[blow])
         code = process.wait(20)
         assert waited_for(lambda: not relatives(process.pid), 5)
-    assert code == (130 if blow == "interrupt" else -signal.SIGKILL)
+    assert code == (130 if blow == "interrupt" else -BLOWS.get(blow, signal.SIGKILL))
     expected, halfway = contents(whole.target), contents(target)
     assert 0 < len(halfway) < len(expected), "not interrupted in the middle"
     assert halfway.items() <= expected.items()
-    before, done = placed(target), finished(target)
+    before, done = placed(target), finished(target, tmp_path / "book")
     assert done
     code, records = reported(tmp_path / "r.json", "standardise", whole.source, target)
     assert (code, records) == (0, whole.records)
@@ -398,3 +403,27 @@ def test_a_second_run_on_the_same_target_is_refused_and_does_no_harm(
     assert json.loads(report.read_bytes()) == whole.records
     assert code == 0
     assert contents(target) == contents(whole.target)
+
+
+def test_another_source_with_files_of_the_same_names_sizes_and_times_is_not_taken_for_the_first(
+    tmp_path: Path,
+) -> None:
+    target = tmp_path / "target"
+    plain = images(1)[:1] + images(1)[:1]
+    plain[1].PixelData = plain[1].PixelData[::-1]  # another patient, of the same size
+    for number, ds in enumerate(plain):
+        (path,) = write(tmp_path / f"{number}", [part10_bytes(ds)], numbered)
+        os.utime(path, (0, 0))  # as zip files and mirrors leave it
+    assert run("standardise", tmp_path / "0", target) == 0
+    assert run("standardise", tmp_path / "1", tmp_path / "fresh") == 0
+    code = run("standardise", tmp_path / "1", target)
+    assert code == 2 or contents(target) == contents(tmp_path / "fresh")
+
+
+def test_a_run_that_is_interrupted_at_once_ends_with_130(whole: Whole, tmp_path: Path) -> None:
+    for pause in (0.15, 0.3, 0.45):
+        with at_work("standardise", whole.source, tmp_path / "target") as process:
+            time.sleep(pause)
+            process.send_signal(signal.SIGINT)
+            # 130 to a shell, whether the interpreter or the command was told
+            assert process.wait(20) in (130, -signal.SIGINT)

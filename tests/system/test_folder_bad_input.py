@@ -15,7 +15,8 @@ import shutil
 import signal
 import subprocess
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,7 @@ from pydicom.uid import (
 )
 
 from cmr_node.batch.pool import Died, Pool
+from tests.enhanced import enhanced_mr
 from tests.folder_trees import (
     OWN,
     SHORT_AXIS,
@@ -52,9 +54,10 @@ from tests.folder_trees import (
     run,
     state,
     study,
+    waited_for,
     write,
 )
-from tests.samples import mr, part10_bytes
+from tests.samples import SAX_IOP, mr, orthonormal, part10_bytes
 from tests.volumes.making import metaimage, replaced
 
 pytestmark = pytest.mark.system
@@ -258,7 +261,14 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     write_foreign_things(target)
     before = state(source)
     code, records = reported(
-        folder / "r.json", "standardise", source, target, "--sheet", folder / "sheet.html"
+        folder / "r.json",
+        "standardise",
+        source,
+        target,
+        "--sheet",
+        folder / "sheet.html",
+        "--workers",
+        "2",
     )
     return Story(source, target, code, records, before)
 
@@ -400,26 +410,16 @@ def test_a_worker_that_is_killed_costs_nothing(
     source, expected = several
     target = tmp_path / "target"
     with at_work("standardise", source, target, "--workers", "2") as process:
-        killed = 0
-        while process.poll() is None and not killed:
-            parts = target / OWN / "parts"
-            if parts.exists() and any(parts.iterdir()):
-                workers = [
-                    one for one in relatives(process.pid) if one != process.pid and is_worker(one)
-                ]
-                if workers:
-                    os.kill(workers[-1], signal.SIGKILL)
-                    killed += 1
+        assert waited_for(lambda: any(map(is_worker, relatives(process.pid))))
+        os.kill(next(filter(is_worker, relatives(process.pid))), signal.SIGKILL)
         assert process.wait(60) == 0
-    assert killed
     assert contents(target) == expected
 
 
 def is_worker(process: int) -> bool:
-    """Whether the parent of a process is the fork server, and so not the first of the session."""
+    """Whether a process is one of the pool, as its command line tells."""
     try:
-        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-        return b"forkserver" in Path(f"/proc/{fields[1]}/cmdline").read_bytes()
+        return b"spawn_main" in Path(f"/proc/{process}/cmdline").read_bytes()
     except OSError:
         return False
 
@@ -537,3 +537,199 @@ def test_a_source_without_an_image_makes_no_target(
     said = refused_words(["standardise", tmp_path / "source", tmp_path / "target"], capsys)
     assert "nothing was done" in said
     assert not (tmp_path / "target").exists()
+
+
+# Found by trying
+
+
+def test_what_was_refused_for_want_of_a_place_is_done_once_there_is_one(tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    write(source, study(1), numbered)
+    target.mkdir()
+    (target / numbered(0)).write_bytes(b"somebody's")
+    assert run("standardise", source, target) == 1
+    (target / numbered(0)).unlink()
+    assert run("standardise", source, target) == 0
+    assert len(contents(target)) == len(study(1))
+    assert is_standard(target / numbered(0))
+
+
+def test_a_volume_that_could_not_be_read_is_read_once_it_can(tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.mkdir()
+    nifti(source / "cine_sax.nii", 3, TURNED).chmod(0)
+    assert within_permissions("standardise", source, target) == 1
+    (source / "cine_sax.nii").chmod(0o644)
+    assert within_permissions("standardise", source, target) == 0
+
+
+@contextmanager
+def small_disk(place: Path, kibibytes: int) -> Iterator[Path]:
+    """A disk that is full soon; skips where none can be mounted."""
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={kibibytes}k", "small", place],
+        capture_output=True,
+        check=False,
+    )
+    if mounted.returncode:
+        pytest.skip(f"no disk can be mounted: {mounted.stderr.decode().strip()}")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", place], check=True)
+
+
+def test_a_full_disk_is_named_in_the_report_and_leaves_nothing_half_written(
+    several: tuple[Path, dict[str, bytes]], tmp_path: Path
+) -> None:
+    source, expected = several
+    with small_disk(tmp_path / "disk", 500) as disk:
+        report = tmp_path / "r.json"
+        done = ended("standardise", source, disk / "target", "--json", report)
+        assert done.returncode == 1
+        assert report.exists(), done.stderr
+        refused = [one for one in json.loads(report.read_bytes()) if one["decision"] == "refused"]
+        assert refused
+        assert all("No space left" in record["reason"] for record in refused)
+        there = contents(disk / "target")
+        before = contents(source)
+        assert 0 < len(there) < len(expected)
+        assert all(there[name] in (expected[name], before[name]) for name in there)
+        subprocess.run(["mount", "-o", "remount,size=10m", disk], check=True)
+        assert run("standardise", source, disk / "target") == 0
+        assert contents(disk / "target") == expected
+
+
+def test_a_report_never_takes_the_place_of_the_source(tmp_path: Path) -> None:
+    (path,) = write(tmp_path, study(1)[:1], numbered)
+    assert run("recognise", path, "--json", path) == 2
+    assert path.read_bytes() == study(1)[0]
+
+
+def test_a_report_that_is_a_folder_is_refused_before_anything_is_done(
+    tmp_path: Path, source
+) -> None:
+    (tmp_path / "folder").mkdir()
+    assert run("standardise", source, tmp_path / "target", "--json", tmp_path / "folder") == 2
+    assert not (tmp_path / "target").exists()
+
+
+def test_a_source_without_an_image_leaves_no_book_in_the_cache(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert run("recognise", tmp_path / "empty") == 2
+    assert not contents(tmp_path / "cache")
+
+
+def test_a_link_in_target_does_not_lead_a_result_into_the_source(tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    write(source / "a", study(1), numbered)
+    (source / "b").mkdir()
+    target.mkdir()
+    (target / "a").symlink_to(source / "b")
+    before = state(source)
+    code, records = reported(tmp_path / "r.json", "standardise", source, target)
+    assert state(source) == before
+    assert code == 1
+    assert record_of(records, "a/0000.dcm")["decision"] == "refused"
+
+
+def test_a_uid_that_turns_up_in_another_study_later_is_no_image_in_either(tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    first = images(1)[0]
+    second = deepcopy(first)
+    second.StudyInstanceUID += ".1"
+    write(source / "first", [part10_bytes(first)], numbered)
+    assert run("standardise", source, target) == 0
+    write(source / "second", [part10_bytes(second)], numbered)
+    later = reported(tmp_path / "later.json", "standardise", source, target)
+    assert later == reported(tmp_path / "once.json", "standardise", source, tmp_path / "once")
+    shutil.rmtree(source / "second")
+    assert run("standardise", source, target) == 0
+    assert is_standard(target / "first" / numbered(0))
+
+
+@pytest.fixture
+def deep(tmp_path: Path) -> Iterator[Path]:
+    """A source with an image below 1200 folders in each other; Python could not remove it."""
+    folder = os.open(tmp_path, os.O_RDONLY)
+    for step in ["source", *["d"] * 1200]:
+        os.mkdir(step, dir_fd=folder)
+        below = os.open(step, os.O_RDONLY, dir_fd=folder)
+        os.close(folder)
+        folder = below
+    file = os.open("a.dcm", os.O_WRONLY | os.O_CREAT, dir_fd=folder)
+    os.write(file, study(1)[0])
+    os.close(file)
+    os.close(folder)
+    yield tmp_path / "source"
+    subprocess.run(["rm", "-rf", tmp_path / "source", tmp_path / "target"], check=True)
+
+
+def test_folders_deep_in_each_other_do_not_end_the_run(deep: Path, tmp_path: Path) -> None:
+    (deep / "b.dcm").write_bytes(study(2)[0])
+    code, records = reported(tmp_path / "r.json", "standardise", deep, tmp_path / "target")
+    assert record_of(records, "b.dcm")["decision"] == "act"
+    assert (code, len(records)) in ((0, 2), (1, 2))
+
+
+def test_what_a_run_keeps_for_itself_never_lies_in_the_source(
+    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(source / ".cache"))
+    before = state(source)
+    assert run("recognise", source) in (0, 2)
+    assert state(source) == before
+
+
+def test_a_multi_frame_image_whose_frames_make_two_stacks_is_copied_once(tmp_path: Path) -> None:
+    ds = enhanced_mr(slices=2, phases=2)
+    shared = ds.SharedFunctionalGroupsSequence[0]
+    plain = shared.PlaneOrientationSequence
+    del shared.PlaneOrientationSequence
+    other = deepcopy(plain)
+    other[0].ImageOrientationPatient = orthonormal(SAX_IOP[3:] + SAX_IOP[:3])
+    for number, group in enumerate(ds.PerFrameFunctionalGroupsSequence):
+        group.PlaneOrientationSequence = deepcopy(plain if number < 2 else other)
+    write(tmp_path / "source", [part10_bytes(ds)], numbered)
+    _, records = reported(
+        tmp_path / "r.json", "standardise", tmp_path / "source", tmp_path / "target"
+    )
+    assert [record["files"] for record in records] == [[numbered(0)]] * 2
+    assert contents(tmp_path / "target") == contents(tmp_path / "source")
+
+
+def test_what_an_earlier_run_turned_does_not_stay_when_it_is_asked_now(
+    tmp_path: Path, source: Path
+) -> None:
+    target = tmp_path / "target"
+    assert run("standardise", source, target) == 0
+    words = ("standardise", "--header", "untrusted", "--without-asked", source)
+    run(*words, target)
+    run(*words, tmp_path / "fresh")
+    assert contents(target) == contents(tmp_path / "fresh")
+
+
+def test_a_result_that_somebody_wrote_over_is_not_said_to_be_done(
+    tmp_path: Path, source: Path
+) -> None:
+    target = tmp_path / "target"
+    assert run("standardise", source, target) == 0
+    (target / numbered(0)).write_bytes(b"somebody's")
+    code, records = reported(tmp_path / "r.json", "standardise", source, target)
+    assert (target / numbered(0)).read_bytes() == b"somebody's"
+    assert code == 1
+    assert record_of(records, numbered(0))["decision"] == "refused"
+
+
+def test_a_report_goes_where_a_link_leads_and_leaves_the_link(tmp_path: Path, source: Path) -> None:
+    (tmp_path / "link").symlink_to("/proc/self/fd/1")  # as /dev/stdout is one
+    run("recognise", source, "--json", tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+
+
+def test_a_name_that_the_terminal_cannot_show_does_not_end_the_run(tmp_path: Path) -> None:
+    write(tmp_path / "source", [b"no image"], lambda number: "\u65e5\u672c.dcm")
+    done = ended("recognise", tmp_path / "source", env=os.environ | {"PYTHONIOENCODING": "ascii"})
+    assert b"Traceback" not in done.stderr
+    assert b"images in 1 stacks" in done.stdout

@@ -207,7 +207,9 @@ class Real:
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Real:
     folder = tmp_path_factory.mktemp("real")
-    code, records = reported(folder / "r.json", "standardise", DATA, folder / "target")
+    code, records = reported(
+        folder / "r.json", "standardise", DATA, folder / "target", "--workers", "2"
+    )
     return Real(folder / "target", code, records)
 
 
@@ -258,5 +260,5 @@ def test_dciodvfy_finds_no_error_that_the_source_has_not(real: Real) -> None:
 
 @needs_data
 def test_recognise_says_of_real_studies_what_standardise_does(real: Real, tmp_path: Path) -> None:
-    code, records = reported(tmp_path / "r.json", "recognise", DATA)
+    code, records = reported(tmp_path / "r.json", "recognise", DATA, "--workers", "2")
     assert (code, records) == (real.code, real.records)
