@@ -206,6 +206,10 @@ class Book:
         One that is to be tried again is entered without.
         """
         shown = plan.shown or Shown(b"", -1)
+        if not plan.passing:  # its files may have been taken away since it was entered before
+            self._connection.execute(
+                "DELETE FROM stack WHERE unit = ? AND key = ?", (plan.unit, key)
+            )
         self._connection.execute(
             "INSERT INTO stack VALUES (?, ?, ?, ?, ?, ?)",
             (

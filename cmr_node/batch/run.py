@@ -166,7 +166,8 @@ class Run:
     def _planned(self, unit: _Unit, plans: Sequence[Plan]) -> None:
         unit.open = len(plans)
         for plan in plans:
-            if self._book.is_done(plan):
+            there = self._target is None or self._target.has(one.path for one in plan.work)
+            if there and self._book.is_done(plan):
                 self._close(unit, plan, None)
             else:
                 self._carry(_Carried(unit, plan, plan.key))

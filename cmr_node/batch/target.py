@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -105,7 +105,11 @@ class Target:
 
     def has_all(self, unit: bytes) -> bool:
         """Whether everything a unit made is there, as it was made."""
-        return all(self._is_ours(path) for path in self._book.outputs(unit))
+        return self.has(self._book.outputs(unit))
+
+    def has(self, paths: Iterable[bytes]) -> bool:
+        """Whether files are there as they were made."""
+        return all(self._is_ours(path) for path in paths)
 
     def clear_outdated(self, unit: bytes) -> None:
         """Take away what an earlier run made of files that would not be made so now.

@@ -285,9 +285,17 @@ def _source(arguments: argparse.Namespace, target: Path | None) -> Path:
             raise ConfigurationError(f"{name} {path} is a folder; allowed: a file, or a new name")
         if path and real in (path.resolve(), *path.resolve().parents):
             raise ConfigurationError(f"{name} {path} lies in SOURCE, where nothing is written")
+        if path and target and _is_result(path.resolve(), real, target.resolve()):
+            raise ConfigurationError(f"{name} {path} is where a result goes; allowed: a new name")
     if target is not None:
         _check_apart(real, target)
     return real
+
+
+def _is_result(path: Path, source: Path, target: Path) -> bool:
+    """Whether what is made of a file of the source goes to ``path``."""
+    root = source if source.is_dir() else source.parent
+    return target in path.parents and (root / path.relative_to(target)).exists()
 
 
 def _check_apart(source: Path, target: Path) -> None:

@@ -169,3 +169,10 @@ def test_what_may_pass_is_tried_again(book: Book) -> None:
     assert len(list(book.said())) == 1
     book.begin(STUDY, "print")
     assert list(book.said()) == []
+
+
+def test_a_plan_that_is_done_anew_is_said_once(book: Book) -> None:
+    book.begin(STUDY, "print")
+    for _ in range(2):
+        book.say(plan(), plan().key)
+    assert len(list(book.said())) == 1

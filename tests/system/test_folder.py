@@ -427,3 +427,22 @@ def test_a_run_that_is_interrupted_at_once_ends_with_130(whole: Whole, tmp_path:
             process.send_signal(signal.SIGINT)
             # 130 to a shell, whether the interpreter or the command was told
             assert process.wait(20) in (130, -signal.SIGINT)
+
+
+def test_what_was_taken_away_after_an_interrupt_is_made_again(whole: Whole, tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    with at_work("standardise", whole.source, target, "--workers", "1") as process:
+        assert waited_for(lambda: target.exists() and files_in(target))
+        process.kill()
+        process.wait(20)
+    for path in files_in(target):
+        path.unlink()
+    assert run("standardise", whole.source, target) == 0
+    assert contents(target) == contents(whole.target)
+
+
+def test_a_report_never_takes_the_place_of_a_result(whole: Whole, tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    place = files_in(whole.target)[0].relative_to(whole.target)
+    assert run("standardise", whole.source, target, "--json", target / place) == 2
+    assert not target.exists()
