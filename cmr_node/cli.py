@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import logging
 import sys
 from collections.abc import Callable, Sequence
@@ -30,6 +31,8 @@ COMMANDS = {
     "assemble": "run the watch for complete studies alone",
     "work": "run the workers alone",
     "deliver": "run the door out alone",
+    "standardise": "bring a folder of DICOM, NIfTI and MHA to the standard view",
+    "recognise": "say how the images of a folder are stored, change nothing",
     "send": "send files and folders to an AE",
     "status": "show studies, stacks, decisions and deliveries",
     "retry": "try again what was given up",
@@ -47,8 +50,11 @@ FOR_ITSELF = ("work-slot",)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    chosen = _parser(words).parse_args(words)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name that the terminal cannot show is spelt
+            stream.reconfigure(errors="backslashreplace")
     try:
+        chosen = _parser(words).parse_args(words)
         settings = load(chosen.config)
         set_up_logging(settings.observe.log_format, settings.observe.log_level)
         command: Callable[[argparse.Namespace, Settings], int] = chosen.command

@@ -18,14 +18,19 @@ import sys
 PR_SET_PDEATHSIG = 1
 
 
-def main(arguments: list[str]) -> None:
-    """Tie this process to its parent and become the program."""
-    parent, program = int(arguments[0]), arguments[1:]
+def tie_to(parent: int) -> None:
+    """Die when the process ``parent`` does, which must be the parent of this one."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
     if os.getppid() != parent:
         sys.exit(f"parent {parent} is gone")
+
+
+def main(arguments: list[str]) -> None:
+    """Tie this process to its parent and become the program."""
+    parent, program = int(arguments[0]), arguments[1:]
+    tie_to(parent)
     os.execvp(program[0], program)  # noqa: S606 - the program our own parent named
 
 

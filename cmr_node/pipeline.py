@@ -1,12 +1,11 @@
 """What happens to a complete study, step by step.  Read this page first.
 
     1. what arrived is put in order: stacks of slices of phases          assemble.stack
-    2. for each stack: which orientation does its header imply,          geometry.standard_view
-       and do the slices that cross it agree?                            geometry.consistency
-    3. act, leave, or ask a person                                       inference.decide
-    4. act: each instance is derived anew, pixels and geometry turned,   outputs.reoriented
+    2. for each stack: which orientation does its header imply,          judgement
+       do the slices that cross it agree: act, leave, or ask a person    inference.decide
+    3. act: each instance is derived anew, pixels and geometry turned,   outputs.reoriented
        read back, and proved to hold every pixel where it was            outputs.proof
-    5. decisions and results are written, and handed to delivery         store.ledger
+    4. decisions and results are written, and handed to delivery         store.ledger
 
 The promise kept here: the whole may be run again at any moment and its effect is once.  What is
 derived depends on the source bytes, the operation and this version of the node alone, so a
@@ -18,20 +17,17 @@ lacks an image without a word would be worse than none.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from pydicom.dataset import FileDataset
 
 from cmr_node.assemble.frames import frames_from
-from cmr_node.assemble.records import Assembly, FindingKind, Refusal, Refused, Stack
+from cmr_node.assemble.records import Assembly, Refused, Stack
 from cmr_node.assemble.stack import assemble
 from cmr_node.dicom.header import Header
 from cmr_node.dicom.reading import read
-from cmr_node.dicom.words import display_values
 from cmr_node.errors import (
     BadInstance,
     GeometryNotKept,
@@ -39,13 +35,13 @@ from cmr_node.errors import (
     NodeError,
     RefusedStack,
 )
-from cmr_node.geometry.consistency import MAX_SLICES, CrossingEvidence, Slice, crossing_evidence
 from cmr_node.geometry.orientation import Orientation
-from cmr_node.geometry.standard_view import HeaderEvidence, View, implied_orientation
-from cmr_node.inference.decide import Decision, Verdict, decide, has_standard
+from cmr_node.inference.decide import Decision
 from cmr_node.jobs.worker import JobContext
+from cmr_node.judgement import Judged, cell_values, evidence_of, judge, must_be_turnable
 from cmr_node.outputs.proof import prove
-from cmr_node.outputs.reoriented import encode, reorient_instance
+from cmr_node.outputs.reoriented import reorient_instance
+from cmr_node.outputs.turned import encode
 from cmr_node.outputs.uids import Producer
 from cmr_node.settings import Settings
 from cmr_node.store.files import Files, Kept
@@ -57,26 +53,6 @@ logger = logging.getLogger(__name__)
 
 REFUSED = "refused"
 """In place of a decision: the stack was to be turned and cannot be."""
-
-UNPLACED = (Refusal.GEOMETRY, Refusal.FRAMES, Refusal.NO_PIXELS)
-"""Why an image that belongs to a stack, as far as can be told, lies in none."""
-
-UNTURNABLE = (
-    FindingKind.TILTED_SLICES,
-    FindingKind.MIXED_SIZES,
-    FindingKind.MIXED_SPACINGS,
-)
-"""Findings that leave it open whether one operation is right for all slices of a stack."""
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """A stack with everything that was found out about it."""
-
-    stack: Stack
-    header: HeaderEvidence | None
-    crossing: CrossingEvidence | None
-    verdict: Verdict
 
 
 class Standardiser:
@@ -123,11 +99,12 @@ class Standardiser:
             return
         uid = study.study_instance_uid
         instances = [row.header for row in self.index.arrivals(uid, up_to_number=newest)]
-        assembly = assemble(instances, frames_from(lambda header: read(self._path(header))))
-        unplaced = [one for one in assembly.refused if one.reason in UNPLACED]
+        assembly = assemble(instances, frames_from(self._read))
+        pixels = cell_values(self._read)
+        stacks = judge(assembly, pixels, self.settings.standardise)
         records = [
-            self._carry_out(judged, unplaced, step, f"stack {number}")
-            for number, judged in enumerate(self._judge(assembly), start=1)
+            self._carry_out(judged, assembly.refused, step, f"stack {number}")
+            for number, judged in enumerate(stacks, start=1)
         ]
         records += _refused_instances(assembly)
         derived = [uid for record in records for uid in record.derived]
@@ -141,56 +118,13 @@ class Standardiser:
             len(derived),
         )
 
-    def _judge(self, assembly: Assembly) -> Iterable[Judged]:
-        policy = self.settings.standardise
-        for stack in assembly.stacks:
-            header = implied_orientation(stack.plane, stack.view)
-            crossing = None
-            if has_standard(stack.view, policy):
-                crossing = self._crossing(stack, assembly.stacks)
-            certain = stack.recognised.certain
-            verdict = decide(stack.view, header, policy, crossing, view_certain=certain)
-            yield Judged(stack, header, crossing, verdict)
-
-    def _crossing(self, stack: Stack, others: Sequence[Stack]) -> CrossingEvidence | None:
-        """What the other stacks of the same frame of reference and sequence say."""
-        crossing = [
-            other
-            for other in others
-            if other is not stack
-            and other.frame_of_reference_uid
-            and other.frame_of_reference_uid == stack.frame_of_reference_uid
-            and other.sequence == stack.sequence
-            and (other.view is View.SAX) != (stack.view is View.SAX)
-        ]
-        theirs = [one for other in crossing for one in self._first_phases(other)]
-        return crossing_evidence(self._first_phases(stack), theirs) if theirs else None
-
-    def _first_phases(self, stack: Stack) -> list[Slice]:
-        """The slices of a stack at its first phase, thinned out to what is compared.
-
-        An image that cannot be read bears no witness; it is for ``_derive`` to refuse it.
-        """
-        step = max(1, len(stack.slices) // MAX_SLICES)
-        images: dict[str, FileDataset] = {}
-        found: list[Slice] = []
-        for cell in (one.cells[0] for one in stack.slices[step // 2 :: step]):
-            uid = cell.instance.sop_instance_uid
-            try:
-                if uid not in images:
-                    images[uid] = read(self._path(cell.instance))
-                found.append(Slice(display_values(images[uid], cell.frame), cell.plane))
-            except BadInstance as error:
-                logger.warning("instance %s is not compared with crossing planes: %s", uid, error)
-        return found
-
     def _carry_out(
-        self, judged: Judged, unplaced: Sequence[Refused], step: Callable[..., Any], name: str
+        self, judged: Judged[Stack], refused: Sequence[Refused], step: Callable[..., Any], name: str
     ) -> StackRecord:
         stack, verdict = judged.stack, judged.verdict
         decision, reason, derived = str(verdict.decision), verdict.reason, ()
         if verdict.decision is Decision.ACT:
-            outcome = step(name, self._derive_stack, stack, unplaced, verdict.operation)
+            outcome = step(name, self._derive_stack, stack, refused, verdict.operation)
             derived = tuple(outcome["derived"])
             if outcome["refused"]:
                 decision, reason = REFUSED, outcome["refused"]
@@ -204,18 +138,18 @@ class Standardiser:
             decision=decision,
             operation=str(verdict.operation if derived else Orientation.IDENTITY),
             reason=reason,
-            evidence=_evidence(judged),
+            evidence=evidence_of(judged),
             derived=derived,
         )
 
     def _derive_stack(
-        self, stack: Stack, unplaced: Sequence[Refused], operation: Orientation
+        self, stack: Stack, refused: Sequence[Refused], operation: Orientation
     ) -> dict[str, Any]:
         """Derive every instance of a stack, or none; a step, so its result is JSON."""
         derived: list[str] = []
         at = ""
         try:
-            _must_be_turnable(stack, unplaced)
+            must_be_turnable(stack, refused)
             for header in stack.instances:
                 at = f"instance {header.sop_instance_uid}: "
                 derived.append(self._derive(header, operation))
@@ -226,7 +160,7 @@ class Standardiser:
         return {"derived": derived, "refused": ""}
 
     def _derive(self, header: Header, operation: Orientation) -> str:
-        source = read(self._path(header))
+        source = self._read(header)
         derived = reorient_instance(source, operation, self.producer)
         part10 = encode(derived)
         prove(part10, source)
@@ -239,8 +173,8 @@ class Standardiser:
             )
         return str(derived.SOPInstanceUID)
 
-    def _path(self, header: Header) -> Path:
-        return self.files.path_of(header.sop_instance_uid)
+    def _read(self, header: Header) -> FileDataset:
+        return read(self.files.path_of(header.sop_instance_uid))
 
     def _wanted(self, sources: Sequence[str], derived: Sequence[str]) -> dict[str, list[str]]:
         offered = {"original": sources, "derived": derived}
@@ -248,55 +182,6 @@ class Standardiser:
             peer.name: [uid for kind in peer.receives for uid in offered[kind]]
             for peer in self.settings.destinations
         }
-
-
-def _must_be_turnable(stack: Stack, unplaced: Sequence[Refused]) -> None:
-    """Raise ``RefusedStack`` where one operation for all slices cannot be vouched for."""
-    for one in unplaced:
-        if one.instance.series_instance_uid in stack.series_instance_uids:
-            uid = one.instance.sop_instance_uid
-            raise RefusedStack(f"instance {uid} of its series lies in no stack: {one.text}")
-    for finding in stack.findings:
-        if finding.kind in UNTURNABLE:
-            raise RefusedStack(f"{finding.kind}: {finding.text}")
-    frames: dict[str, set[int]] = {}
-    for cell in stack.cells:
-        frames.setdefault(cell.instance.sop_instance_uid, set()).add(cell.frame)
-    for header in stack.instances:
-        held, here = int(header.number("NumberOfFrames") or 1), frames[header.sop_instance_uid]
-        if len(here) != held:
-            raise RefusedStack(
-                f"instance {header.sop_instance_uid} has {held} frames, {len(here)} of them in "
-                "this stack; an instance is turned whole or not at all"
-            )
-
-
-def _evidence(judged: Judged) -> dict[str, Any]:
-    """Everything that spoke for or against, as JSON."""
-    stack, header, crossing = judged.stack, judged.header, judged.crossing
-    return {
-        "kind": str(judged.verdict.kind),
-        "certain": stack.recognised.certain,
-        "recognised": [
-            {"what": vote.what, "value": vote.value, "for": vote.speaks_for, "weight": vote.weight}
-            for vote in stack.recognised.evidence
-        ],
-        "header": header
-        and {
-            "orientation": str(header.orientation),
-            "residual_deg": round(header.residual_deg, 3),
-            "margin_deg": round(header.margin_deg, 3),
-            "conditioning": round(header.conditioning, 4),
-        },
-        "crossing": crossing
-        and {
-            "best": str(crossing.best),
-            "margin": round(crossing.margin, 4),
-            "pairs": crossing.pairs,
-            "scores": {str(o): round(score, 4) for o, score in crossing.scores.items()},
-        },
-        "findings": [{"kind": str(f.kind), "text": f.text} for f in stack.findings],
-    }
 
 
 def _refused_instances(assembly: Assembly) -> list[StackRecord]:

@@ -46,6 +46,7 @@ class Refusal(StrEnum):
     COLOUR = "colour"  #: more than one sample per pixel: a screenshot or a coloured map
     MOSAIC = "mosaic"  #: many slices in one picture
     GEOMETRY = "geometry"  #: position, cosines or spacing missing or impossible
+    TWICE = "twice"  #: other content under the same SOP Instance UID: which is right is not known
     FRAMES = "frames"  #: the functional groups of a multi-frame object are missing or wrong
 
 

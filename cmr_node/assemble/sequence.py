@@ -44,6 +44,12 @@ class CardiacSequence(StrEnum):
     OTHER = "other"  #: anything else (flow, perfusion, source images of a map), or not known
 
 
+PLANNED_ON_THE_HEART = frozenset(
+    {CardiacSequence.CINE, CardiacSequence.LGE, CardiacSequence.T1_MAP, CardiacSequence.T2}
+)
+"""Sequences whose stacks lie along or across the heart: which view it is matters."""
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """One vote: where it was seen, what was seen, what it speaks for and how much.

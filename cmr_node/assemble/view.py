@@ -18,7 +18,14 @@ from typing import Final
 import numpy as np
 
 from cmr_node.assemble import words
-from cmr_node.assemble.sequence import FAIR, STRONG, WEAK, CardiacSequence, Evidence
+from cmr_node.assemble.sequence import (
+    FAIR,
+    PLANNED_ON_THE_HEART,
+    STRONG,
+    WEAK,
+    CardiacSequence,
+    Evidence,
+)
 from cmr_node.dicom.header import Header
 from cmr_node.geometry.plane import Plane
 from cmr_node.geometry.standard_view import View, tilt_from_nominal_deg
@@ -27,11 +34,6 @@ NEAR_DEG: Final = 35.0  # tilt from the nominal plane that supports a view
 FAR_DEG: Final = 45.0  # tilt from the nominal plane that contradicts it
 STACK_SLICES: Final = 5
 STACK_EXTENT: Final = 40.0  # mm; half a ventricle
-
-#: Sequences whose unlabelled stacks along the heart axis are taken for short axis.
-_PLANNED_ON_THE_HEART: Final = frozenset(
-    {CardiacSequence.CINE, CardiacSequence.LGE, CardiacSequence.T1_MAP, CardiacSequence.T2}
-)
 
 Verdict = tuple[View, bool, tuple[Evidence, ...]]
 
@@ -73,6 +75,22 @@ def recognise_view(
     return view, supported and not contradicted, (*said, *seen)
 
 
+def contradicts(plane: Plane, view: View) -> bool:
+    """Whether a plane lies too far from where it usually does to be taken for the view."""
+    return any(vote.weight < 0 for vote in _tilt_vote(view, [plane]))
+
+
+def view_by_words(sequence: CardiacSequence, headers: Sequence[Header]) -> Verdict:
+    """As ``recognise_view``, of images whose place in the patient is not known."""
+    if sequence is CardiacSequence.LOCALIZER:
+        return View.OTHER, True, ()
+    said = _word_votes(headers)
+    named = {vote.speaks_for for vote in said}
+    if len(named) != 1 or named == {"long axis"}:
+        return View.OTHER, False, said
+    return View(next(iter(named))), max(vote.weight for vote in said) >= STRONG, said
+
+
 def _word_votes(headers: Sequence[Header]) -> tuple[Evidence, ...]:
     for keyword, weight in (("SeriesDescription", STRONG), ("ProtocolName", WEAK)):
         texts = sorted({header.text(keyword) for header in headers})
@@ -87,7 +105,7 @@ def _by_geometry(sequence: CardiacSequence, planes: Sequence[Plane]) -> Verdict:
     extent = float(np.ptp(planes[0].distance([plane.position for plane in planes])))
     # Positions are rounded as they are written: five slices 10 mm apart may span 39.9999 mm.
     stacked = len(planes) >= STACK_SLICES and round(extent, 1) >= STACK_EXTENT
-    if not (stacked and _near_short_axis(planes) and sequence in _PLANNED_ON_THE_HEART):
+    if not (stacked and _near_short_axis(planes) and sequence in PLANNED_ON_THE_HEART):
         nothing = Evidence("SeriesDescription", "names no view", View.OTHER, WEAK)
         return View.OTHER, False, (nothing, *votes)
     value = f"{len(planes)} parallel slices over {extent:.0f} mm"

@@ -35,7 +35,8 @@ from cmr_node.network.scu import echo, send
 from cmr_node.outputs.proof import prove
 from cmr_node.phantom.plan import STILLS
 from cmr_node.phantom.study import Plan, Truth, write_study
-from cmr_node.pictures import Panel, Picture, before_after_sheet
+from cmr_node.pictures.before_after import before_after_sheet
+from cmr_node.pictures.picture import Panel, Picture
 from cmr_node.settings import Observe, Peer, Receive, Settings, Standardise, Storage
 from cmr_node.store.database import Database
 from cmr_node.store.files import Files
@@ -292,6 +293,7 @@ def _draw(pairs: list[Pair], study: StudyOverview, truth: Truth, path: Path) -> 
                 f"in the patient ({max(pair.error_mm for pair in ours):.0e} mm)",
                 before=_picture(shown.source),
                 after=_picture(shown.derived),
+                decision=stack["decision"],
             )
         )
     if panels:

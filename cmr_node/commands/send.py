@@ -10,16 +10,9 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
 
 from cmr_node.commands.arguments import Commands, add_command
+from cmr_node.commands.progress import progress_bar
 from cmr_node.errors import ConfigurationError
 from cmr_node.network.scu import Outcome, send
 from cmr_node.network.status import Meaning
@@ -59,7 +52,7 @@ def send_paths(arguments: argparse.Namespace, settings: Settings) -> int:
     files = [path for path in found if path in named or _is_part10(path)]
     console = Console(highlight=False)
     tally: Counter[Meaning] = Counter()
-    with _progress(console) as progress:
+    with progress_bar(console) as progress:
         task = progress.add_task(f"to {peer.ae_title}", total=len(files))
         calling_ae = arguments.calling or settings.receive.ae_title
         for outcome in send(peer, files, calling_ae, clocks):
@@ -84,17 +77,6 @@ def _tell(console: Console, outcome: Outcome, tally: Counter[Meaning]) -> None:
         console.print(f"{escape(str(outcome.path))}: {escape(outcome.comment)}")
     elif faults == SHOWN_FAULTS + 1:
         console.print("further faults are counted, not shown")
-
-
-def _progress(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(show_speed=True),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-    )
 
 
 def _files(paths: list[Path]) -> Iterator[Path]:

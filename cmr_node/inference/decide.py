@@ -12,7 +12,7 @@ agreement with crossing slices (``geometry.consistency``).  First rule that appl
     header ill-conditioned: the heart is not seen the usual way        ask
     header within ``min_margin_deg`` of another orientation            ask
     header says standard                                               leave
-    the view itself is not certain                                     ask
+    sequence or view are not certain                                   ask
     header says otherwise, mirrored or not                             act: undo it
 
 ``ask`` and ``leave`` change nothing; what differs is whether a person is shown the stack.  An
@@ -54,6 +54,10 @@ class Reason(StrEnum):
     ILL_CONDITIONED = "ill_conditioned"  #: ask
     AMBIGUOUS_ANGLE = "ambiguous_angle"  #: ask
     UNCERTAIN_VIEW = "uncertain_view"  #: ask
+    NO_NETWORK = "no_network"  #: ask
+    NETWORK_UNSURE = "network_unsure"  #: ask
+    NETWORK_NOT_ACCEPTED = "network_not_accepted"  #: ask
+    CORRECTED = "corrected"  #: act, on the pixels alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +83,6 @@ class Verdict:
             raise ValueError(f"{self.decision} goes with no operation {self.operation}")
 
 
-def has_standard(view: View, policy: Standardise) -> bool:
-    """Whether a stack of this view may be turned at all."""
-    return view is not View.OTHER and not (view.is_long_axis and policy.long_axis == "leave")
-
-
 def decide(
     view: View,
     header: HeaderEvidence | None,
@@ -107,22 +106,17 @@ def decide(
     view_certain
         Whether words, physics and geometry agree on the view.
     """
-    if view is View.OTHER:
-        return _leave(Reason.NO_STANDARD_VIEW, "No standard view is known for this stack.")
-    if view.is_long_axis and policy.long_axis == "leave":
-        return _leave(
-            Reason.LONG_AXIS_POLICY,
-            f"Long-axis stacks ({view}) are left as they are by the setting standardise.long_axis.",
-        )
+    if (left := left_by_policy(view, policy)) is not None:
+        return left
     if header is None:
-        return _ask(
+        return ask(
             Reason.NO_GEOMETRY,
             "The header gives no usable position, directions and spacing, so nothing is known "
             "of how the stack lies in the patient.",
         )
     if crossing is not None and crossing.contradicts_header:
         best = crossing.best
-        return _ask(
+        return ask(
             Reason.CROSSING_CONFLICT,
             f"Along the lines where other slices cross the stack the pixels fit better as "
             f"{best} of what the header says (correlation {crossing.scores[best]:.2f}) than as "
@@ -130,7 +124,7 @@ def decide(
             f"{crossing.pairs} pairs of slices): pixels and header disagree.",
         )
     if header.conditioning < policy.min_conditioning:
-        return _ask(
+        return ask(
             Reason.ILL_CONDITIONED,
             f"The stack lies too far from a usual {view} plane for its header to tell the "
             f"standard view (conditioning {header.conditioning:.2f}, "
@@ -140,7 +134,7 @@ def decide(
         f"{_degrees(header.residual_deg)} off, {_degrees(header.margin_deg)} from {header.second}"
     )
     if header.margin_deg < policy.min_margin_deg:
-        return _ask(
+        return ask(
             Reason.AMBIGUOUS_ANGLE,
             f"The header lies between {header.orientation} and {header.second} ({angle}, "
             f"needed {_degrees(policy.min_margin_deg)}); the present orientation is kept.",
@@ -149,14 +143,14 @@ def decide(
     if crossing is not None and crossing.confirms_header:
         agreed = f" Crossing slices agree ({crossing.pairs} pairs)."
     if header.orientation is Orientation.IDENTITY:
-        return _leave(
+        return leave(
             Reason.STANDARD, f"The header shows the standard {view} view ({angle}).{agreed}"
         )
     if not view_certain:
-        return _ask(
+        return ask(
             Reason.UNCERTAIN_VIEW,
             f"The header would show the {view} view stored {header.orientation} ({angle}), but "
-            f"words, physics and geometry do not agree that it is the {view} view.",
+            "words, physics and geometry leave it open whether that is what the stack shows.",
         )
     undo = header.orientation.inverse
     return Verdict(
@@ -168,11 +162,25 @@ def decide(
     )
 
 
-def _leave(kind: Reason, reason: str) -> Verdict:
+def left_by_policy(view: View, policy: Standardise) -> Verdict | None:
+    """``leave`` for a stack that is not turned whatever else is known of it, else None."""
+    if view is View.OTHER:
+        return leave(Reason.NO_STANDARD_VIEW, "No standard view is known for this stack.")
+    if view.is_long_axis and policy.long_axis == "leave":
+        return leave(
+            Reason.LONG_AXIS_POLICY,
+            f"Long-axis stacks ({view}) are left as they are by the setting standardise.long_axis.",
+        )
+    return None
+
+
+def leave(kind: Reason, reason: str) -> Verdict:
+    """Nothing to do."""
     return Verdict(Decision.LEAVE, Orientation.IDENTITY, kind, reason)
 
 
-def _ask(kind: Reason, reason: str) -> Verdict:
+def ask(kind: Reason, reason: str) -> Verdict:
+    """Nothing is changed; a person is asked."""
     return Verdict(Decision.ASK, Orientation.IDENTITY, kind, reason)
 
 

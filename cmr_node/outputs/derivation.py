@@ -1,8 +1,8 @@
-"""What a re-indexed image says about itself: identity, origin, equipment.
+"""What an image made of another says about itself: identity, origin, equipment.
 
-The promise kept here: the image is a new instance in a new series of the same study, patient and
-frame of reference; it names its source, the operation and this node, and the scanner stays on
-record as contributing equipment (PS3.3 C.7.6.1, C.7.6.16.2.6, C.7.5.1, C.12.1).
+The promise kept here: the image is a new instance in a new series of the same study and patient;
+it names its source, what was done to it and this node, and the scanner stays on record as
+contributing equipment (PS3.3 C.7.6.1, C.7.6.16.2.6, C.7.5.1, C.12.1).
 
 No clock is read and nothing is written that may differ between two runs: SeriesDate, SeriesTime,
 ContentDate and ContentTime stay those of the source (when the data were acquired and prepared),
@@ -13,87 +13,65 @@ node worked is in its index.
 from __future__ import annotations
 
 import re
-from copy import deepcopy
+from dataclasses import dataclass
 
 from pydicom.charset import convert_encodings, decode_bytes, encode_string
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from cmr_node.dicom.raw import put_raw, put_texts, raw_bytes, tag_of, texts
-from cmr_node.geometry.orientation import Orientation
-from cmr_node.geometry.plane import patient_orientation
+from cmr_node.dicom.raw import put_raw, put_texts, raw_bytes, texts
+from cmr_node.outputs.codes import code, name_scheme
+from cmr_node.outputs.equipment import equip
 from cmr_node.outputs.functional_groups import frame_groups, shared_group
-from cmr_node.outputs.plane_text import PlaneText
 from cmr_node.outputs.uids import Producer, derive_uid, derived_uid
 
-SCHEME = "99CMRNODE"
-REORIENTED = ("REORIENT", SCHEME, "In-plane re-orientation without interpolation")
-"""CID 7203 has no code for it; resampling (113085) and MPR (113072) would say too much."""
-
-SERIES_FACTOR, SERIES_KIND = 1000, 1
+SERIES_FACTOR = 1000
 _LONGEST_DESCRIPTION = 64
-_EQUIPMENT = (  # Contributing Equipment Sequence, PS3.3 C.12.1
-    "InstitutionName",
-    "InstitutionAddress",
-    "StationName",
-    "InstitutionalDepartmentName",
-    "ManufacturerModelName",
-    "DeviceSerialNumber",
-    "SoftwareVersions",
-    "GantryID",
-    "DeviceUID",
-    "SpatialResolution",
-    "DateOfLastCalibration",
-    "TimeOfLastCalibration",
-)
-_NOT_OURS = (*_EQUIPMENT[1:], "InstitutionalDepartmentTypeCodeSequence", "UDISequence")
-"""InstitutionName stays beside our equipment: archives sort by it, and it is the patient's."""
-_DATE = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])")
-_TIME = re.compile(r"([01]\d|2[0-3])[0-5]\d([0-5]\d(\.\d{1,6})?)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Derivation:
+    """One way to make an image of another, in the words that the new image carries.
+
+    All are ASCII: the new image keeps the character set of its source, whichever that is.
+    """
+
+    step: str  #: part of the new UIDs: another step, another instance
+    code: tuple[str, str, str]  #: value, scheme and meaning; CID 7203 has no code for ours
+    series_kind: int  #: SeriesNumber is SERIES_FACTOR times that of the source, and this
+    series_prefix: str  #: stands before the source's SeriesDescription; at most 60 characters
+    description: (
+        str  #: DerivationDescription, which then names the producer; at most 800 characters
+    )
+    contribution: str  #: what this node did, for its item of ContributingEquipmentSequence
+    locations: str  #: SpatialLocationsPreserved; empty where one word cannot say it of all frames
+    letters: tuple[str, ...] = ()  #: PatientOrientation of the source, beside REORIENTED_ONLY
 
 
 def stamp(
-    ds: Dataset,
-    source: Dataset,
-    operation: Orientation,
-    producer: Producer,
-    source_planes: list[PlaneText],
-    *,
-    enhanced: bool,
+    ds: Dataset, source: Dataset, derivation: Derivation, producer: Producer, *, enhanced: bool
 ) -> None:
-    """Write identity, derivation and equipment into ``ds``, a turned copy of ``source``.
-
-    ``source_planes`` are the planes of the source's frames, before the operation.
-    """
-    _identity(ds, source, operation, producer, enhanced=enhanced)
-    reference = _reference(source)
-    letters = {patient_orientation(plane.plane) for plane in source_planes}
-    if len(letters) == 1:
-        put_texts(reference, "SpatialLocationsPreserved", "REORIENTED_ONLY")
-        put_texts(reference, "PatientOrientation", *letters.pop())
-    description = (
-        f"In-plane re-indexing {operation.value}: stored values unchanged, no interpolation; plane "
-        f"attributes updated, so every pixel keeps its patient position. "
-        f"{producer.model} {producer.software_version}"
-    )
+    """Write identity, derivation and equipment into ``ds``, a turned copy of ``source``."""
+    _identity(ds, source, derivation, producer, enhanced=enhanced)
+    reference = _reference(source, derivation)
+    description = f"{derivation.description} {producer.model} {producer.software_version}"
     if enhanced:
-        _derive_enhanced(ds, source, reference, description)
+        _derive_enhanced(ds, source, derivation, reference, description)
     else:
         ds.SourceImageSequence = Sequence([reference])
         earlier = list(ds.get("DerivationCodeSequence") or [])
-        ds.DerivationCodeSequence = Sequence([*earlier, _code(*REORIENTED)])
+        ds.DerivationCodeSequence = Sequence([*earlier, code(*derivation.code)])
         put_texts(ds, "DerivationDescription", description)
-    _name_scheme(ds)
-    _equip(ds, source, producer, f"In-plane re-indexing {operation.value}")
+    name_scheme(ds)
+    equip(ds, source, producer, derivation.contribution)
 
 
 def _identity(
-    ds: Dataset, source: Dataset, operation: Orientation, producer: Producer, *, enhanced: bool
+    ds: Dataset, source: Dataset, derivation: Derivation, producer: Producer, *, enhanced: bool
 ) -> None:
-    step = f"reorient {operation.value}"
     for keyword in ("SOPInstanceUID", "SeriesInstanceUID"):
         source_uid = "".join(texts(source, keyword))
-        put_raw(ds, keyword, derived_uid(keyword, source_uid, step, producer).encode())
+        put_raw(ds, keyword, derived_uid(keyword, source_uid, derivation.step, producer).encode())
     creator = derive_uid("creator", producer.model)
     put_raw(ds, "InstanceCreatorUID", creator.encode())
     second = "PRIMARY" if enhanced else "SECONDARY"  # PS3.3 C.8.13.3.1.1 allows PRIMARY alone
@@ -105,8 +83,8 @@ def _identity(
             put_texts(item, "FrameType", "DERIVED", second, *frame_type)
     number = "".join(texts(source, "SeriesNumber"))
     root = int(number) if re.fullmatch(r"\d{1,6}", number) else 0
-    put_texts(ds, "SeriesNumber", str(SERIES_FACTOR * root + SERIES_KIND))
-    _describe_series(ds, source, f"STD-ORIENT {operation.value}")
+    put_texts(ds, "SeriesNumber", str(SERIES_FACTOR * root + derivation.series_kind))
+    _describe_series(ds, source, derivation.series_prefix)
 
 
 def _describe_series(ds: Dataset, source: Dataset, prefix: str) -> None:
@@ -132,15 +110,19 @@ def _describe_series(ds: Dataset, source: Dataset, prefix: str) -> None:
     put_raw(ds, "SeriesDescription", f"{prefix} / ".encode() + kept)
 
 
-def _derive_enhanced(ds: Dataset, source: Dataset, reference: Dataset, description: str) -> None:
-    derivation = Dataset()
-    put_texts(derivation, "DerivationDescription", description)
-    derivation.DerivationCodeSequence = Sequence([_code(*REORIENTED)])
-    derivation.SourceImageSequence = Sequence([reference])
+def _derive_enhanced(
+    ds: Dataset, source: Dataset, derivation: Derivation, reference: Dataset, description: str
+) -> None:
+    step = Dataset()
+    put_texts(step, "DerivationDescription", description)
+    step.DerivationCodeSequence = Sequence([code(*derivation.code)])
+    step.SourceImageSequence = Sequence([reference])
     for group in frame_groups(ds):
         if "DerivationImageSequence" in group:
             del group["DerivationImageSequence"]
-    shared_group(ds).DerivationImageSequence = Sequence([derivation])
+    if not ds.get("SharedFunctionalGroupsSequence"):
+        ds.SharedFunctionalGroupsSequence = Sequence([Dataset()])
+    shared_group(ds).DerivationImageSequence = Sequence([step])
     instance, series, study = Dataset(), Dataset(), Dataset()
     _refer(instance, source)
     put_raw(series, "SeriesInstanceUID", _uid(source, "SeriesInstanceUID"))
@@ -150,66 +132,16 @@ def _derive_enhanced(ds: Dataset, source: Dataset, reference: Dataset, descripti
     ds.SourceImageEvidenceSequence = Sequence([study])
 
 
-def _equip(ds: Dataset, source: Dataset, producer: Producer, contribution: str) -> None:
-    items = list(ds.get("ContributingEquipmentSequence") or [])
-    purposes = {
-        value
-        for item in items
-        for purpose in item.get("PurposeOfReferenceCodeSequence") or []
-        for value in texts(purpose, "CodeValue")
-    }
-    scanner = _item(source)
-    # Where an acquisition device is on record, the source itself came from a processing one.
-    scanner.PurposeOfReferenceCodeSequence = Sequence(
-        [
-            _code("109102", "DCM", "Processing Equipment")
-            if "109101" in purposes
-            else _code("109101", "DCM", "Acquisition Equipment")
-        ]
-    )
-    for keyword in ("Manufacturer", *_EQUIPMENT):
-        if keyword in source:
-            element = source.get_item(tag_of(keyword))
-            scanner[tag_of(keyword)] = deepcopy(element)
-    if not texts(scanner, "Manufacturer"):
-        put_texts(scanner, "Manufacturer", "UNKNOWN")
-    date, time = ("".join(texts(source, f"Acquisition{part}")) for part in ("Date", "Time"))
-    if _DATE.fullmatch(date) and _TIME.fullmatch(time):
-        put_texts(scanner, "ContributionDateTime", date + time)
-    ours = _item(source)
-    ours.PurposeOfReferenceCodeSequence = Sequence([_code("109102", "DCM", "Processing Equipment")])
-    put_texts(ours, "ContributionDescription", contribution)
-    for keyword in _NOT_OURS:
-        if keyword in ds:
-            del ds[keyword]
-    for item in (ds, ours):
-        put_texts(item, "Manufacturer", producer.manufacturer)
-        put_texts(item, "ManufacturerModelName", producer.model)
-        put_texts(item, "DeviceSerialNumber", producer.device_serial)
-        put_texts(item, "SoftwareVersions", producer.software_version)
-        put_texts(item, "StationName", producer.station_name)
-    ds.ContributingEquipmentSequence = Sequence([*items, scanner, ours])
-
-
-def _name_scheme(ds: Dataset) -> None:
-    scheme = Dataset()
-    put_texts(scheme, "CodingSchemeDesignator", SCHEME)
-    put_texts(scheme, "CodingSchemeName", "CMR Node local codes")
-    put_texts(scheme, "CodingSchemeResponsibleOrganization", "CMR Node")
-    others = [
-        item
-        for item in ds.get("CodingSchemeIdentificationSequence") or []
-        if texts(item, "CodingSchemeDesignator") != (SCHEME,)
-    ]
-    ds.CodingSchemeIdentificationSequence = Sequence([*others, scheme])
-
-
-def _reference(source: Dataset) -> Dataset:
+def _reference(source: Dataset, derivation: Derivation) -> Dataset:
     item = Dataset()
     _refer(item, source)
     item.PurposeOfReferenceCodeSequence = Sequence(
-        [_code("121322", "DCM", "Source image for image processing operation")]
+        [code("121322", "DCM", "Source image for image processing operation")]
     )
+    if derivation.locations:
+        put_texts(item, "SpatialLocationsPreserved", derivation.locations)
+    if derivation.letters:
+        put_texts(item, "PatientOrientation", *derivation.letters)
     return item
 
 
@@ -220,20 +152,3 @@ def _refer(item: Dataset, source: Dataset) -> None:
 
 def _uid(ds: Dataset, keyword: str) -> bytes:
     return "".join(texts(ds, keyword)).encode("ascii")
-
-
-def _code(value: str, scheme: str, meaning: str) -> Dataset:
-    item = Dataset()
-    put_texts(item, "CodeValue", value)
-    put_texts(item, "CodingSchemeDesignator", scheme)
-    put_texts(item, "CodeMeaning", meaning)
-    return item
-
-
-def _item(source: Dataset) -> Dataset:
-    """An empty item that can take elements of ``source`` with their bytes as they are."""
-    charset = source.original_character_set
-    item = Dataset(parent_encoding=charset)
-    implicit, little = source.original_encoding
-    item.set_original_encoding(implicit, little, charset)
-    return item

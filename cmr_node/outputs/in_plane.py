@@ -14,7 +14,7 @@ from cmr_node.geometry.orientation import Orientation
 from cmr_node.geometry.plane import patient_orientation
 from cmr_node.outputs.plane_text import PlaneText
 
-_PAIRS = (  # of the row direction and the column direction, in either order
+PAIRS = (  # of the row direction and the column direction, in either order
     "PixelAspectRatio",
     "NominalScannedPixelSpacing",
     "ImagerPixelSpacing",
@@ -61,7 +61,7 @@ def turn_roles(ds: Dataset, operation: Orientation, *, enhanced: bool = False) -
             element.value = round(angle) % 180 if element.VR == "SS" else angle
     if not operation.transposes:
         return
-    for keyword in _PAIRS:
+    for keyword in PAIRS:
         pair = texts(ds, keyword)
         if len(pair) == 2:
             put_texts(ds, keyword, pair[1], pair[0])

@@ -19,30 +19,15 @@ import numpy.typing as npt
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.uid import EnhancedMRImageStorage
 
-from cmr_node.dicom.raw import raw_bytes, texts
-from cmr_node.dicom.reading import READ_ERRORS, parse
+from cmr_node.dicom.reading import parse
 from cmr_node.dicom.words import Words, stored_words
-from cmr_node.errors import GeometryNotKept, NodeError
+from cmr_node.errors import GeometryNotKept
 from cmr_node.geometry.plane import Plane
+from cmr_node.outputs.identity_proof import prove_identity, reading_back, stated
 
 MAX_ERROR = 0.01
 """mm; a hundredth of a pixel of cardiac MR, 10^9 times what 16 byte decimals cost."""
 
-_SAME = (  # what the derived image must share with its source
-    "SOPClassUID",
-    "StudyInstanceUID",
-    "FrameOfReferenceUID",
-    "PatientID",
-    "PatientName",
-    "BitsAllocated",
-    "BitsStored",
-    "HighBit",
-    "PixelRepresentation",
-    "PhotometricInterpretation",
-    "RescaleSlope",
-    "RescaleIntercept",
-)
-_NEW = ("SOPInstanceUID", "SeriesInstanceUID")
 _Grid = npt.NDArray[np.int64]
 
 
@@ -84,17 +69,13 @@ def prove(derived: bytes, source: FileDataset) -> float:
         The derived bytes cannot be read, a position is off, a value is not where it was, or the
         image claims an identity that it must not have.
     """
-    try:
+    with reading_back():
         ds = parse(derived)
         before, after = stored_words(source), stored_words(ds)
         old_planes, new_planes = _planes(source), _planes(ds)
-    except NodeError as fault:
-        raise GeometryNotKept(f"the derived image cannot be read back: {fault}") from fault
-    except READ_ERRORS as fault:
-        raise GeometryNotKept(
-            f"an attribute of the derived image cannot be read ({type(fault).__name__})"
-        ) from fault
-    _prove_identity(ds, source)
+    prove_identity(ds, source)
+    if stated(ds, "FrameOfReferenceUID") != stated(source, "FrameOfReferenceUID"):
+        raise GeometryNotKept("FrameOfReferenceUID is not that of the source")
     if not len(old_planes) == len(new_planes) == len(before) == len(after):
         raise GeometryNotKept(
             f"{len(after)} frames in {len(new_planes)} planes; the source has {len(before)} "
@@ -168,23 +149,3 @@ def _planes(ds: Dataset) -> list[Plane]:
         )
         for frame in frames
     ]
-
-
-def _prove_identity(ds: Dataset, source: Dataset) -> None:
-    for keyword in _SAME:
-        if _value(ds, keyword) != _value(source, keyword):
-            raise GeometryNotKept(f"{keyword} is not that of the source")  # may name the patient
-    for keyword in _NEW:
-        if not _value(ds, keyword) or _value(ds, keyword) == _value(source, keyword):
-            raise GeometryNotKept(f"{keyword} is that of the source or empty; allowed: a new one")
-    if texts(ds, "ImageType")[:1] != ("DERIVED",):
-        raise GeometryNotKept(f"ImageType {texts(ds, 'ImageType')}; allowed: DERIVED first")
-    lossy = "LossyImageCompression"
-    if texts(source, lossy) == ("01",) and texts(ds, lossy) != ("01",):
-        raise GeometryNotKept("LossyImageCompression is lost; 01 must stay 01")
-
-
-def _value(ds: Dataset, keyword: str) -> bytes:
-    """The stored bytes: text is not decoded, neither to compare nor as a side effect."""
-    raw = raw_bytes(ds, keyword)
-    return "\\".join(texts(ds, keyword)).encode() if raw is None else raw

@@ -1,51 +1,30 @@
 """A re-indexed copy of an MR image in which every pixel value keeps its place in the patient.
 
-The promise kept here: the bytes that ``encode(reorient_instance(...))`` gives are a function of
-the source's bytes, the operation and the producer, and of nothing else: twice the same work is
-twice the same instance.  What is done to an image:
+The promise kept here: pixels and plane attributes are turned by one operation, or the image is
+refused.  What is done, beside what ``turned`` does to any image:
 
     suitability   what must not be turned is refused
-    stripping     what cannot be turned is removed
-    in_plane, functional_groups, overlays   what speaks of rows and columns is turned
-    words         the stored words are re-indexed, all bits of them
-    derivation    the new instance says what it is, from what, by whom
-
-The result is Explicit VR Little Endian where the source was compressed, else encoded as the
-source was.  Of an Enhanced MR image the attributes that the Standard requires of ORIGINAL images
-and allows in others (MR Pulse Sequence, cardiac timing) are kept: they still describe the
-acquisition, although dciodvfy of 2022 warns about them.
+    in_plane, functional_groups   what speaks of rows and columns is turned
 """
 
 from __future__ import annotations
 
-from copy import deepcopy
-from io import BytesIO
+from pydicom.dataset import FileDataset
 
-import numpy as np
-from pydicom.dataelem import DataElement, RawDataElement
-from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.uid import (
-    UID,
-    ExplicitVRLittleEndian,
-    JPEG2000TransferSyntaxes,
-    JPEGLSTransferSyntaxes,
-)
-
-from cmr_node.dicom.decoders import is_lossy
-from cmr_node.dicom.part10 import IMPLEMENTATION_VERSION_NAME
-from cmr_node.dicom.products import IMPLEMENTATION_CLASS_UID
-from cmr_node.dicom.raw import put_texts, tag_of, texts
-from cmr_node.dicom.reading import READ_ERRORS
-from cmr_node.dicom.words import layout, pixel_data, stored_words
-from cmr_node.errors import UnreadableHeader
+from cmr_node.dicom.words import layout
 from cmr_node.geometry.orientation import Orientation
-from cmr_node.outputs.derivation import stamp
+from cmr_node.geometry.plane import patient_orientation
+from cmr_node.outputs.codes import SCHEME
+from cmr_node.outputs.derivation import Derivation
 from cmr_node.outputs.functional_groups import frame_planes, turn_frames
 from cmr_node.outputs.in_plane import plane_text, turn_roles, turn_single_frame
-from cmr_node.outputs.overlays import turn_overlays
-from cmr_node.outputs.stripping import strip
-from cmr_node.outputs.suitability import check_suitable, is_enhanced
+from cmr_node.outputs.plane_text import PlaneText
+from cmr_node.outputs.suitability import check_suitable, check_velocity, is_enhanced
+from cmr_node.outputs.turned import damage_named, turned_instance
 from cmr_node.outputs.uids import Producer
+
+_REORIENTED = ("REORIENT", SCHEME, "In-plane re-orientation without interpolation")
+"""CID 7203 has no code for it; resampling (113085) and MPR (113072) would say too much."""
 
 _NO_STANDING = {
     True: ("ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing"),
@@ -78,90 +57,39 @@ def reorient_instance(
     UnreadableHeader
         A value that is needed is damaged.
     """
-    try:
-        return _reoriented(source, operation, producer)
-    except READ_ERRORS as error:
-        raise UnreadableHeader(f"an attribute cannot be read ({type(error).__name__})") from error
+    with damage_named():
+        check_suitable(source)
+        check_velocity(source, operation)
+        enhanced = is_enhanced(source)
+        found = layout(source)
+        shape = (found.rows, found.columns)
+        planes = frame_planes(source, shape) if enhanced else [plane_text(source, shape)]
+
+        def turn_header(ds: FileDataset) -> None:
+            if enhanced:
+                turn_frames(ds, operation, shape)
+            else:
+                turn_single_frame(ds, operation, shape)
+            for keyword in _NO_STANDING[enhanced]:
+                if keyword in ds:
+                    del ds[keyword]
+            turn_roles(ds, operation, enhanced=enhanced)
+
+        derivation = _derivation(operation, planes)
+        return turned_instance(source, operation, derivation, producer, turn_header)
 
 
-def _reoriented(source: FileDataset, operation: Orientation, producer: Producer) -> FileDataset:
-    check_suitable(source, operation)
-    enhanced = is_enhanced(source)
-    words = stored_words(source)
-    found = layout(source)
-    shape = (found.rows, found.columns)
-    planes = frame_planes(source, shape) if enhanced else [plane_text(source, shape)]
-
-    ds = _copied(source)
-    strip(ds)
-    if enhanced:
-        turn_frames(ds, operation, shape)
-    else:
-        turn_single_frame(ds, operation, shape)
-    for keyword in _NO_STANDING[enhanced]:
-        if keyword in ds:
-            del ds[keyword]
-    turn_roles(ds, operation, enhanced=enhanced)
-    turn_overlays(ds, operation, shape)
-    ds.Rows, ds.Columns = operation.turned_shape(shape)
-
-    syntax = source.file_meta.TransferSyntaxUID
-    if syntax.is_compressed:
-        _record_loss(ds, source, syntax, found.size_bytes)
-        syntax = ExplicitVRLittleEndian
-    vr = "OB" if found.bits_allocated == 8 and not syntax.is_implicit_VR else "OW"
-    turned = pixel_data(operation.apply(words), by_plane=found.by_plane)
-    ds[tag_of("PixelData")] = DataElement(tag_of("PixelData"), vr, turned)
-
-    stamp(ds, source, operation, producer, planes, enhanced=enhanced)
-    ds.file_meta = _file_meta(ds, syntax)
-    return ds
-
-
-def encode(ds: FileDataset) -> bytes:
-    """The instance as the bytes of a DICOM Part 10 file."""
-    buffer = BytesIO()
-    ds.save_as(buffer, enforce_file_format=True)
-    return buffer.getvalue()
-
-
-def _copied(source: FileDataset) -> FileDataset:
-    """A copy that shares nothing that can change, without the pixels."""
-    ds = FileDataset(BytesIO(), Dataset(), preamble=b"\0" * 128)
-    pixels = tag_of("PixelData")
-    tags = source.keys()  # to iterate over the data set itself would decode every element
-    for tag in tags:
-        if tag != pixels:
-            element = source.get_item(tag)
-            # A raw element is a tuple of what was read: it cannot change, so it may be shared.
-            ds[tag] = element if isinstance(element, RawDataElement) else deepcopy(element)
-    implicit, little = source.original_encoding
-    ds.set_original_encoding(implicit, little, source.original_character_set)
-    return ds
-
-
-def _record_loss(ds: Dataset, source: Dataset, syntax: UID, size_bytes: int) -> None:
-    """Pixels that went through a lossy transfer syntax stay marked so (PS3.3 C.7.6.1.1.5)."""
-    if not is_lossy(syntax) or texts(source, "LossyImageCompression") == ("01",):
-        return
-    ratio = np.round(size_bytes / len(source["PixelData"].value), 2)
-    method = (
-        "ISO_14495_1"
-        if syntax in JPEGLSTransferSyntaxes
-        else "ISO_15444_1"
-        if syntax in JPEG2000TransferSyntaxes
-        else "ISO_10918_1"
+def _derivation(operation: Orientation, source_planes: list[PlaneText]) -> Derivation:
+    letters = {patient_orientation(plane.plane) for plane in source_planes}
+    one_view = len(letters) == 1
+    return Derivation(
+        step=f"reorient {operation.value}",
+        code=_REORIENTED,
+        series_kind=1,
+        series_prefix=f"STD-ORIENT {operation.value}",
+        description=f"In-plane re-indexing {operation.value}: stored values unchanged, no "
+        "interpolation; plane attributes updated, so every pixel keeps its patient position.",
+        contribution=f"In-plane re-indexing {operation.value}",
+        locations="REORIENTED_ONLY" if one_view else "",
+        letters=letters.pop() if one_view else (),
     )
-    put_texts(ds, "LossyImageCompression", "01")
-    put_texts(ds, "LossyImageCompressionRatio", f"{ratio:g}")
-    put_texts(ds, "LossyImageCompressionMethod", method)
-
-
-def _file_meta(ds: Dataset, syntax: UID) -> FileMetaDataset:
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = UID("".join(texts(ds, "SOPClassUID")))
-    meta.MediaStorageSOPInstanceUID = UID("".join(texts(ds, "SOPInstanceUID")))
-    meta.TransferSyntaxUID = syntax
-    meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
-    meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
-    return meta

@@ -26,16 +26,14 @@ def is_enhanced(ds: Dataset) -> bool:
     return texts(ds, "SOPClassUID") == (str(EnhancedMRImageStorage),)
 
 
-def check_suitable(ds: FileDataset, operation: Orientation) -> None:
-    """Refuse what must not be re-indexed automatically.
+def check_suitable(ds: FileDataset) -> None:
+    """Refuse what must not be re-indexed automatically, by whatever operation.
 
     Raises
     ------
     RefusedStack
         Another SOP class, a mosaic or tiled image, several frames without functional groups,
-        one bit per pixel, burned-in text, an object of this product, or, where ``operation``
-        mirrors, a phase image that does not say which way its velocity is encoded: its sign
-        would be read against a normal that has flipped.
+        one bit per pixel, burned-in text, or an object of this product.
     """
     sop_class = "".join(texts(ds, "SOPClassUID"))
     if sop_class not in (MRImageStorage, EnhancedMRImageStorage):
@@ -43,8 +41,7 @@ def check_suitable(ds: FileDataset, operation: Orientation) -> None:
     made_by = (texts(ds, "Manufacturer"), texts(ds, "ManufacturerModelName"))
     if made_by == ((MANUFACTURER,), (MANUFACTURER_MODEL_NAME,)):
         raise RefusedStack("an object that this product made; allowed: images of a scanner")
-    image_type = tuple(value.upper() for value in texts(ds, "ImageType"))
-    if "MOSAIC" in image_type:
+    if "MOSAIC" in _image_type(ds):
         raise RefusedStack("ImageType MOSAIC: a grid of slices, not one plane")
     if "TotalPixelMatrixColumns" in ds or "TotalPixelMatrixRows" in ds:
         raise RefusedStack("a tiled image; allowed: whole frames")
@@ -53,8 +50,42 @@ def check_suitable(ds: FileDataset, operation: Orientation) -> None:
     if ds.get("BitsAllocated") == 1:
         raise RefusedStack("BitsAllocated 1; allowed: 8, 16 or 32")
     _check_frames(ds)
-    if operation.chirality < 0:
-        _check_velocity(ds, image_type)
+
+
+def check_velocity(ds: FileDataset, operation: Orientation) -> None:
+    """Refuse to mirror a phase image that does not say which way its velocity is encoded.
+
+    Raises
+    ------
+    RefusedStack
+        Its sign would be read against a normal that has flipped.
+    """
+    if operation.chirality > 0 or not _is_phase(ds):
+        return
+    directions = [
+        item for group in _groups(ds) for item in group.get("MRVelocityEncodingSequence") or []
+    ]
+    if not any("VelocityEncodingDirection" in place for place in (ds, *directions)):
+        raise RefusedStack(
+            "a phase image without VelocityEncodingDirection would be mirrored: the sign of a "
+            "through-plane velocity is read against the normal, which flips"
+        )
+
+
+def check_velocity_without_plane(ds: FileDataset, operation: Orientation) -> None:
+    """Refuse to mirror any phase image, where its plane is not to be believed.
+
+    Raises
+    ------
+    RefusedStack
+        VelocityEncodingDirection is a direction in the patient, and only the plane says which
+        way that is in the picture.
+    """
+    if operation.chirality < 0 and _is_phase(ds):
+        raise RefusedStack(
+            "a phase image would be mirrored while its plane is not vouched for: which way its "
+            "velocities then point in the picture cannot be known"
+        )
 
 
 def _check_frames(ds: Dataset) -> None:
@@ -70,21 +101,22 @@ def _check_frames(ds: Dataset) -> None:
         raise RefusedStack(f"{frames} frames without functional groups; allowed: 1")
 
 
-def _check_velocity(ds: Dataset, image_type: tuple[str, ...]) -> None:
-    groups = [shared_group(ds), *frame_groups(ds)]
-    frame_types = [item for group in groups for item in group.get("MRImageFrameTypeSequence") or []]
-    named = set(_WORDS.findall(" ".join(image_type)))
+def _is_phase(ds: Dataset) -> bool:
+    """Whether the sign of a pixel may be a direction."""
+    frame_types = [
+        item for group in _groups(ds) for item in group.get("MRImageFrameTypeSequence") or []
+    ]
+    named = set(_WORDS.findall(" ".join(_image_type(ds))))
     components: set[str] = set()
     for place in (ds, *frame_types):
         named.update(_WORDS.findall(" ".join(texts(place, "FrameType")).upper()))
         components.update(texts(place, "ComplexImageComponent"))
-    if not named & _SIGNED_THROUGH_PLANE and not components & {"PHASE", "MIXED"}:
-        return
-    directions = [
-        item for group in groups for item in group.get("MRVelocityEncodingSequence") or []
-    ]
-    if not any("VelocityEncodingDirection" in place for place in (ds, *directions)):
-        raise RefusedStack(
-            "a phase image without VelocityEncodingDirection would be mirrored: the sign of a "
-            "through-plane velocity is read against the normal, which flips"
-        )
+    return bool(named & _SIGNED_THROUGH_PLANE or components & {"PHASE", "MIXED"})
+
+
+def _image_type(ds: Dataset) -> tuple[str, ...]:
+    return tuple(value.upper() for value in texts(ds, "ImageType"))
+
+
+def _groups(ds: Dataset) -> list[Dataset]:
+    return [shared_group(ds), *frame_groups(ds)]

@@ -29,9 +29,7 @@ from typing import Final
 
 from cmr_node.dicom.header import scan, scan_file
 from cmr_node.dicom.part10 import FileMeta, read_meta
-from cmr_node.errors import BadInstance, InconsistentInstance, StoreBroken, UnreadableHeader
-from cmr_node.store.arrival import Arrival
-from cmr_node.store.durable import (
+from cmr_node.durable import (
     FILE_MODE,
     FOLDER_MODE,
     make_folders,
@@ -40,6 +38,8 @@ from cmr_node.store.durable import (
     try_lock,
     write_all,
 )
+from cmr_node.errors import BadInstance, InconsistentInstance, StoreBroken, UnreadableHeader
+from cmr_node.store.arrival import Arrival
 
 logger = logging.getLogger(__name__)
 

@@ -20,9 +20,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
+from cmr_node.durable import FILE_MODE, copy
 from cmr_node.errors import NodeError, StoreBroken
 from cmr_node.store.arrival import Arrival
-from cmr_node.store.durable import FILE_MODE, copy
 from cmr_node.store.files import Files, Kept, set_time
 from cmr_node.store.journal import Journal
 from cmr_node.store.owned import OwnedFolder

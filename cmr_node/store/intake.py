@@ -23,11 +23,11 @@ from types import TracebackType
 from typing import Self
 
 from cmr_node.dicom.header import is_uid
+from cmr_node.durable import Flushes
 from cmr_node.errors import StoreFull, UnreadableHeader
 from cmr_node.settings import Storage
 from cmr_node.store.arrival import Arrival
 from cmr_node.store.disk import Disk, DiskState
-from cmr_node.store.durable import Flushes
 from cmr_node.store.files import Files, Kept
 from cmr_node.store.filing import Filer, Lag, Register
 from cmr_node.store.journal import FLUSHES, PATIENCE_S, SEGMENT_BYTES, SEGMENTS, Journal

@@ -26,8 +26,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from cmr_node.durable import Flushes, sync_folder
 from cmr_node.errors import StoreBroken
-from cmr_node.store.durable import Flushes, sync_folder
 from cmr_node.store.segment import PAGE, Entry, Segment
 
 SEGMENT_BYTES: Final = 32 << 20

@@ -12,8 +12,8 @@ import shutil
 import uuid
 from pathlib import Path
 
+from cmr_node.durable import FILE_MODE, make_folders, same_file, sync_folder, try_lock
 from cmr_node.errors import StoreBroken
-from cmr_node.store.durable import FILE_MODE, make_folders, same_file, sync_folder, try_lock
 
 
 class OwnedFolder:

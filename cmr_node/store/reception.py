@@ -15,8 +15,8 @@ from typing import Final, Protocol, TypeVar
 
 from cmr_node.dicom.header import Header, scan, scan_beginning, scan_file
 from cmr_node.dicom.part10 import DIGEST_BYTES, meta
+from cmr_node.durable import FILE_MODE, sync_folder, write_all
 from cmr_node.errors import InconsistentInstance, StoreBroken, UnreadableHeader
-from cmr_node.store.durable import FILE_MODE, sync_folder, write_all
 from cmr_node.store.files import Kept, set_time
 
 _HEADER_BYTES: Final = 64 << 10  # where nearly every header ends

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from cmr_node.store.durable import FILE_MODE, write_all
+from cmr_node.durable import FILE_MODE, write_all
 
 PAGE: Final = 4096
 _CHUNK: Final = bytes(1 << 20)

@@ -23,10 +23,10 @@ from pathlib import Path
 
 from pydicom.dataset import FileDataset
 
+from cmr_node.durable import sync_folder
 from cmr_node.settings import Storage
 from cmr_node.store.arrival import Arrival
 from cmr_node.store.database import Database
-from cmr_node.store.durable import sync_folder
 from cmr_node.store.index import Index
 from cmr_node.store.intake import Intake
 from tests.samples import data_set_bytes, mr, uid

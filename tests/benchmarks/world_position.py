@@ -22,7 +22,8 @@ from cmr_node.dicom.reading import read
 from cmr_node.errors import NodeError
 from cmr_node.geometry.orientation import Orientation
 from cmr_node.outputs.proof import prove
-from cmr_node.outputs.reoriented import encode, reorient_instance
+from cmr_node.outputs.reoriented import reorient_instance
+from cmr_node.outputs.turned import encode
 from cmr_node.outputs.uids import Producer
 from cmr_node.phantom.study import Plan, simulate_study
 

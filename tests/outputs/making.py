@@ -6,7 +6,9 @@ from pydicom.dataset import Dataset, FileDataset
 
 from cmr_node.dicom.reading import parse
 from cmr_node.geometry.orientation import Orientation
-from cmr_node.outputs.reoriented import encode, reorient_instance
+from cmr_node.outputs.corrected import correct_instance
+from cmr_node.outputs.reoriented import reorient_instance
+from cmr_node.outputs.turned import encode
 from cmr_node.outputs.uids import Producer
 from tests.samples import part10_bytes
 
@@ -26,3 +28,8 @@ def made(source: FileDataset, operation: Orientation) -> bytes:
 def derived(ds: Dataset, operation: Orientation) -> FileDataset:
     """The derived instance of a sample, read back."""
     return parse(made(stored(ds), operation))
+
+
+def corrected(source: FileDataset, operation: Orientation) -> bytes:
+    """The instance whose pixels alone are turned, as it would be handed on."""
+    return encode(correct_instance(source, operation, PRODUCER))

@@ -196,3 +196,13 @@ def test_private_elements_and_shutters_inside_the_groups_are_removed() -> None:
     turned = derived(ds, ROTATED)
     assert not [element for element in turned.iterall() if element.tag.is_private]
     assert not [e for e in turned.iterall() if e.keyword == "FrameDisplayShutterSequence"]
+
+
+def test_an_image_without_a_shared_group_names_its_derivation_too() -> None:
+    ds = enhanced_mr()
+    shared = ds.SharedFunctionalGroupsSequence[0]
+    del ds.SharedFunctionalGroupsSequence
+    for frame in ds.PerFrameFunctionalGroupsSequence:
+        frame.update(deepcopy(shared))
+    step = derived(ds, ROTATED).SharedFunctionalGroupsSequence[0].DerivationImageSequence[0]
+    assert step.SourceImageSequence[0].ReferencedSOPInstanceUID == ds.SOPInstanceUID

@@ -24,7 +24,8 @@ from cmr_node.geometry.orientation import Orientation
 from cmr_node.geometry.standard_view import View, implied_orientation
 from cmr_node.outputs.in_plane import plane_text
 from cmr_node.outputs.proof import prove
-from cmr_node.outputs.reoriented import encode, reorient_instance
+from cmr_node.outputs.reoriented import reorient_instance
+from cmr_node.outputs.turned import encode
 from cmr_node.outputs.uids import Producer
 from tests.outputs.making import PRODUCER, derived, made, stored
 from tests.samples import mr, part10_bytes

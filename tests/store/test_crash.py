@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from cmr_node.durable import Flushes, sync_file_system
 from cmr_node.store.database import Database
-from cmr_node.store.durable import Flushes, sync_file_system
 from cmr_node.store.files import Files, Kept
 from cmr_node.store.index import Index
 from cmr_node.store.segment import PAGE

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cmr_node.durable import try_lock
 from cmr_node.errors import BadInstance, InconsistentInstance, StoreBroken, UnreadableHeader
-from cmr_node.store.durable import try_lock
 from cmr_node.store.files import Files, Kept
 from tests.samples import data_set_bytes, mr, part10_bytes
 

@@ -18,11 +18,11 @@ import pytest
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 from cmr_node.dicom.part10 import meta
+from cmr_node.durable import Flushes
 from cmr_node.errors import InconsistentInstance, StoreBroken, StoreFull, UnreadableHeader
 from cmr_node.store.arrival import Arrival
 from cmr_node.store.database import Database
 from cmr_node.store.disk import Disk
-from cmr_node.store.durable import Flushes
 from cmr_node.store.files import Files, Kept
 from cmr_node.store.index import Index
 from cmr_node.store.intake import Intake, now

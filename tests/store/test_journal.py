@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from cmr_node.durable import Flushes
 from cmr_node.errors import StoreBroken
-from cmr_node.store.durable import Flushes
 from cmr_node.store.journal import Journal
 from cmr_node.store.segment import PAGE
 

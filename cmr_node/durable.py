@@ -10,9 +10,10 @@ import contextlib
 import ctypes
 import fcntl
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _IOV_MAX = 1024  # limits.h; parts of one writev
@@ -49,7 +50,7 @@ class Flushes:
     file_system: Callable[[int], None] = sync_file_system  #: everything written so far
 
 
-def make_folders(folder: Path) -> None:
+def make_folders(folder: Path, mode: int = FOLDER_MODE) -> None:
     """``folder`` and what is missing above it, each name synced in the folder that holds it."""
     missing = []
     while not folder.is_dir():
@@ -57,8 +58,32 @@ def make_folders(folder: Path) -> None:
         folder = folder.parent
     for path in reversed(missing):
         with contextlib.suppress(FileExistsError):  # another process was faster
-            path.mkdir(FOLDER_MODE)
+            path.mkdir(mode)
         sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to write that appears under its name, whole and durable, when the block ends well.
+
+    If the block raises, what was written is removed and ``path`` is as it was before.  Through a
+    link, and into what is no file (/dev/stdout is both), it is written as it comes.
+    """
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        with path.open("wb") as stream:
+            yield stream
+        return
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+        sync_folder(path.parent)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def write_all(fd: int, parts: Sequence[bytes | memoryview], offset: int) -> int:

@@ -1,4 +1,3 @@
-import re
 import subprocess
 import sys
 
@@ -6,14 +5,14 @@ import numpy as np
 import pytest
 from matplotlib import image
 
-from cmr_node.geometry.plane import Plane
-from cmr_node.pictures import Panel, Picture, before_after_sheet, terminal_picture
+from cmr_node.pictures.before_after import before_after_sheet
+from cmr_node.pictures.picture import Panel, Picture
 
 RAMP = np.linspace(0, 1000, 24 * 32).reshape(24, 32)
 
 
 def panel(before: Picture, after: Picture | None = None, caption: str = "act") -> Panel:
-    return Panel("cine SAX", caption, before, after)
+    return Panel("cine SAX", caption, before, after, "act" if after else "leave")
 
 
 def lit(path) -> np.ndarray:
@@ -45,15 +44,6 @@ def test_before_and_after_have_one_scale_and_one_window(tmp_path):
     height_after = np.ptp(np.flatnonzero(grey.mean(axis=1) > 0.1))
     assert height_after == pytest.approx(width_before, rel=0.03)
     assert not (picture[:, middle:] > 0.95).mean() > 0.01
-
-
-def test_letters_come_from_the_plane():
-    short_axis = Plane(
-        (0.0, 0.0, 0.0), (0.70711, 0.70711, 0.0), (0.0, 0.0, -1.0), (1.5, 1.25), (24, 32)
-    )
-    picture = Picture.on(short_axis, RAMP)
-    assert (picture.right, picture.bottom) == ("LP", "F")
-    assert picture.size_mm == (36.0, 40.0)
 
 
 def test_a_letter_changes_the_edge_it_belongs_to_and_its_opposite(tmp_path):
@@ -92,7 +82,7 @@ def test_the_same_sheet_is_the_same_file(tmp_path):
 
 
 def test_a_description_is_not_taken_for_a_formula(tmp_path):
-    odd = Panel(r"$\frac{", r"a $b^{ c _ \n", Picture(RAMP, right="$", bottom="_"), None)
+    odd = Panel(r"$\frac{", r"a $b^{ c _ \n", Picture(RAMP, right="$", bottom="_"), None, "ask")
     before_after_sheet([odd], tmp_path / "sheet.png", "$x")
     assert (tmp_path / "sheet.png").stat().st_size > 1000
 
@@ -102,31 +92,22 @@ def test_an_even_picture_is_drawn_too(tmp_path):
     assert (tmp_path / "sheet.png").exists()
 
 
-def test_no_panel_and_no_picture_are_refused(tmp_path):
+def test_no_panel_is_refused(tmp_path):
     with pytest.raises(ValueError, match="at least one panel"):
         before_after_sheet([], tmp_path / "sheet.png")
-    with pytest.raises(ValueError, match="two dimensions, found 3"):
-        before_after_sheet([panel(Picture(np.zeros((2, 3, 4))))], tmp_path / "sheet.png")
     assert not (tmp_path / "sheet.png").exists()
 
 
+@pytest.mark.parametrize("decision", ["act", "ask"])
+def test_a_picture_that_could_not_be_had_leaves_its_space(tmp_path, decision):
+    for number, (before, after) in enumerate([(None, None), (None, Picture(RAMP))]):
+        sheet = tmp_path / f"{number}.png"
+        before_after_sheet([Panel("cine", "why", before, after, decision)], sheet)
+        assert image.imread(sheet)[:, :, :3].max() > 0.4
+
+
 def test_no_display_is_needed_and_pyplot_is_not_loaded():
-    code = "import sys, cmr_node.pictures; sys.exit('matplotlib.pyplot' in sys.modules)"
+    code = (
+        "import sys, cmr_node.pictures.before_after; sys.exit('matplotlib.pyplot' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
-
-
-def test_a_terminal_picture_is_dark_where_the_image_is_and_ends_each_line_clean():
-    pixels = np.zeros((40, 60))
-    pixels[:, 30:] = 500
-    lines = terminal_picture(pixels, columns=30).split("\n")
-    assert len(lines) == 10
-    for line in lines:
-        assert line.endswith("\x1b[0m")
-        greys = [int(g) for g in re.findall(r"38;5;(\d+);", line)]
-        assert len(greys) == 30
-        assert greys[:13] == [232] * 13
-        assert greys[-13:] == [255] * 13
-
-
-def test_a_terminal_picture_keeps_the_shape_in_mm():
-    assert len(terminal_picture(np.zeros((40, 60)), 30, spacing_ratio=2.0).split("\n")) == 20

@@ -1,0 +1,1 @@
+"""The folder tool: what the node does to studies, done to a tree of files."""

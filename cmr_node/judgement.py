@@ -1,0 +1,277 @@
+"""What is known of each stack of a study, and what is to be done with it.
+
+The promise kept here: the node and the folder tool judge alike, because both ask here.  A stack
+is heard whole before anything is done: what its header implies (``geometry.standard_view``),
+whether the slices that cross it agree (``geometry.consistency``), what the network sees, and
+then ``inference`` decides.  Nothing is written and no file is opened but through ``Pixels``.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from pydicom.dataset import FileDataset
+
+from cmr_node.assemble.loose import LooseStack
+from cmr_node.assemble.records import Assembly, Cell, FindingKind, Refusal, Refused, Stack
+from cmr_node.assemble.sequence import PLANNED_ON_THE_HEART, Evidence
+from cmr_node.dicom.header import Header
+from cmr_node.dicom.words import display_values
+from cmr_node.errors import BadInstance, RefusedStack
+from cmr_node.geometry.consistency import MAX_SLICES, CrossingEvidence, Slice, crossing_evidence
+from cmr_node.geometry.standard_view import HeaderEvidence, View, implied_orientation
+from cmr_node.inference.decide import Reason, Verdict, ask, decide, left_by_policy
+from cmr_node.inference.pixels_alone import HeaderTrust, decide_by_pixels
+from cmr_node.inference.recognition import Image, NetworkEvidence, Recogniser
+from cmr_node.settings import Standardise
+
+logger = logging.getLogger(__name__)
+
+AnyStack = TypeVar("AnyStack", Stack, LooseStack)
+
+Pixels = Callable[[Cell], Image]
+"""The door to the values of one cell, (rows, columns), brighter larger; raises BadInstance."""
+
+Images = Callable[[LooseStack], Sequence[Image]]
+"""The door to the pictures of a stack without geometry, those that can be read."""
+
+UNKNOWN_SPACING = (1.33, 1.33)
+"""mm; what a cardiac MR image has where nobody says."""
+
+UNPLACED = (Refusal.GEOMETRY, Refusal.FRAMES, Refusal.NO_PIXELS, Refusal.TWICE)
+"""Why an image that belongs to a stack, as far as can be told, lies in none."""
+
+UNTURNABLE = (
+    FindingKind.TILTED_SLICES,
+    FindingKind.MIXED_SIZES,
+    FindingKind.MIXED_SPACINGS,
+)
+"""Findings that leave it open whether one operation is right for all slices of a stack."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trusting:
+    """How far the headers of a source are believed, and what stands in for them.
+
+    accept_network
+        Whether the network may correct pixels against an untrusted header.
+    recognise
+        The network; None if none is installed.
+    """
+
+    header: HeaderTrust = HeaderTrust.TRUSTED
+    accept_network: bool = False
+    recognise: Recogniser | None = None
+
+
+BY_THE_HEADER = Trusting()
+
+
+@dataclass(frozen=True, slots=True)
+class Judged(Generic[AnyStack]):
+    """A stack with everything that was found out about it."""
+
+    stack: AnyStack
+    header: HeaderEvidence | None
+    crossing: CrossingEvidence | None
+    network: NetworkEvidence | None
+    verdict: Verdict
+
+
+def judge(
+    assembly: Assembly, pixels: Pixels, policy: Standardise, trusting: Trusting = BY_THE_HEADER
+) -> Iterator[Judged[Stack]]:
+    """Judge the stacks of one study, in their order."""
+    for stack in assembly.stacks:
+        header = implied_orientation(stack.plane, stack.view)
+        crossing = network = None
+        if left_by_policy(stack.view, policy) is None:
+            crossing = _crossing(stack, assembly.stacks, pixels)
+        if trusting.header is HeaderTrust.TRUSTED:
+            verdict = _by_header(stack, header, crossing, policy)
+        else:
+            images = [np.asarray(one.pixels) for one in _first_phases(stack, pixels)]
+            network = _network(images, stack.plane.pixel_spacing, trusting)
+            verdict = _by_pixels(stack, network, policy, trusting)
+        yield Judged(stack, header, crossing, network, verdict)
+
+
+def judge_loose(
+    stack: LooseStack, images: Images, policy: Standardise, trusting: Trusting = BY_THE_HEADER
+) -> Judged[LooseStack]:
+    """Judge images that have no place in the patient, or whose place is not believed."""
+    network = None
+    if trusting.header is HeaderTrust.TRUSTED:
+        verdict = decide(stack.view, None, policy)
+        if is_unknown(stack):
+            verdict = ask(
+                Reason.NO_GEOMETRY, "Neither the view nor the place in the patient is known."
+            )
+    else:
+        network = _network(images(stack), stack.pixel_spacing, trusting)
+        verdict = _by_pixels(stack, network, policy, trusting)
+    return Judged(stack, None, None, network, verdict)
+
+
+def is_unknown(stack: Stack | LooseStack) -> bool:
+    """Whether nothing tells if the stack shows a view that has a standard."""
+    return stack.view is View.OTHER and not stack.recognised.certain
+
+
+def cell_values(read: Callable[[Header], FileDataset]) -> Pixels:
+    """The door to the values of DICOM images; ``read`` opens the file of an instance.
+
+    The frames of one instance are mostly asked for one after the other: the last one is kept.
+    """
+    latest: dict[str, FileDataset] = {}
+
+    def values(cell: Cell) -> Image:
+        uid = cell.instance.sop_instance_uid
+        if uid not in latest:
+            latest.clear()
+            latest[uid] = read(cell.instance)
+        return display_values(latest[uid], cell.frame)
+
+    return values
+
+
+def must_be_turnable(stack: Stack, refused: Sequence[Refused]) -> None:
+    """Raise ``RefusedStack`` where one operation for all slices cannot be vouched for.
+
+    Parameters
+    ----------
+    refused
+        What of the same study lies in no stack (``Assembly.refused``).
+    """
+    for one in refused:
+        if one.reason in UNPLACED and (
+            one.instance.series_instance_uid in stack.series_instance_uids
+        ):
+            uid = one.instance.sop_instance_uid
+            raise RefusedStack(f"instance {uid} of its series lies in no stack: {one.text}")
+    for finding in stack.findings:
+        if finding.kind in UNTURNABLE:
+            raise RefusedStack(f"{finding.kind}: {finding.text}")
+    frames: dict[str, set[int]] = {}
+    for cell in stack.cells:
+        frames.setdefault(cell.instance.sop_instance_uid, set()).add(cell.frame)
+    for header in stack.instances:
+        held, here = int(header.number("NumberOfFrames") or 1), frames[header.sop_instance_uid]
+        if len(here) != held:
+            raise RefusedStack(
+                f"instance {header.sop_instance_uid} has {held} frames, {len(here)} of them in "
+                "this stack; an instance is turned whole or not at all"
+            )
+
+
+def evidence_of(judged: Judged[AnyStack]) -> dict[str, Any]:
+    """Everything that spoke for or against, as JSON."""
+    stack, header, crossing, network = (
+        judged.stack, judged.header, judged.crossing, judged.network
+    )  # fmt: skip
+    return {
+        "kind": str(judged.verdict.kind),
+        "certain": stack.recognised.certain,
+        "recognised": [vote_as_json(vote) for vote in stack.recognised.evidence],
+        "header": header
+        and {
+            "orientation": str(header.orientation),
+            "residual_deg": round(header.residual_deg, 3),
+            "margin_deg": round(header.margin_deg, 3),
+            "conditioning": round(header.conditioning, 4),
+        },
+        "crossing": crossing
+        and {
+            "best": str(crossing.best),
+            "margin": round(crossing.margin, 4),
+            "pairs": crossing.pairs,
+            "scores": {str(o): round(score, 4) for o, score in crossing.scores.items()},
+        },
+        "network": network
+        and {
+            "orientation": str(network.orientation),
+            "probability": round(network.probability, 6),
+            "probabilities": {str(o): round(p, 6) for o, p in network.probabilities.items()},
+            "sax": round(network.sax, 6),
+        },
+        "findings": [{"kind": str(f.kind), "text": f.text} for f in stack.findings],
+    }
+
+
+def vote_as_json(vote: Evidence) -> dict[str, Any]:
+    """One vote on what a stack shows."""
+    return {"what": vote.what, "value": vote.value, "for": vote.speaks_for, "weight": vote.weight}
+
+
+def _crossing(stack: Stack, others: Sequence[Stack], pixels: Pixels) -> CrossingEvidence | None:
+    """What the other stacks of the same frame of reference and sequence say."""
+    crossing = [
+        other
+        for other in others
+        if other is not stack
+        and other.frame_of_reference_uid
+        and other.frame_of_reference_uid == stack.frame_of_reference_uid
+        and other.sequence == stack.sequence
+        and (other.view is View.SAX) != (stack.view is View.SAX)
+    ]
+    theirs = [one for other in crossing for one in _first_phases(other, pixels)]
+    return crossing_evidence(_first_phases(stack, pixels), theirs) if theirs else None
+
+
+def _network(
+    images: Sequence[Image], pixel_spacing: tuple[float, float] | None, trusting: Trusting
+) -> NetworkEvidence | None:
+    if trusting.recognise is None or not images:
+        return None
+    return trusting.recognise(images, pixel_spacing or UNKNOWN_SPACING)
+
+
+def _by_header(
+    stack: Stack,
+    header: HeaderEvidence | None,
+    crossing: CrossingEvidence | None,
+    policy: Standardise,
+) -> Verdict:
+    if is_unknown(stack) and stack.sequence in PLANNED_ON_THE_HEART:
+        return ask(
+            Reason.UNCERTAIN_VIEW,
+            f"Neither words nor geometry tell which view of the heart this {stack.sequence} shows.",
+        )
+    certain = stack.recognised.certain
+    return decide(stack.view, header, policy, crossing, view_certain=certain)
+
+
+def _by_pixels(
+    stack: Stack | LooseStack,
+    network: NetworkEvidence | None,
+    policy: Standardise,
+    trusting: Trusting,
+) -> Verdict:
+    return decide_by_pixels(
+        stack.view,
+        network,
+        policy,
+        trusting.header,
+        view_certain=stack.recognised.certain,
+        accept_network=trusting.accept_network,
+    )
+
+
+def _first_phases(stack: Stack, pixels: Pixels) -> list[Slice]:
+    """The slices of a stack at its first phase, thinned out to what is compared.
+
+    An image that cannot be read bears no witness; whoever derives from it has to refuse it.
+    """
+    step = max(1, len(stack.slices) // MAX_SLICES)
+    found: list[Slice] = []
+    for cell in (one.cells[0] for one in stack.slices[step // 2 :: step]):
+        try:
+            found.append(Slice(pixels(cell), cell.plane))
+        except BadInstance as error:
+            uid = cell.instance.sop_instance_uid
+            logger.warning("instance %s is not compared with crossing planes: %s", uid, error)
+    return found
