@@ -28,12 +28,12 @@ from rich.text import Text
 
 from cmr_node.commands.arguments import Commands, add_command
 from cmr_node.phantom.case import Case, write_case
+from cmr_node.phantom.dicom.vendors import Vendor
 from cmr_node.phantom.faults import Fault, FaultKind
 from cmr_node.phantom.plan import Plan
 from cmr_node.phantom.schedule import Scanner, schedule
 from cmr_node.phantom.sheet import contact_sheet
 from cmr_node.phantom.study import instances
-from cmr_node.phantom.vendors import Vendor
 from cmr_node.settings import Settings
 
 ALL = "all"

@@ -3,18 +3,15 @@
 The promise kept here: one implicit function per patient answers which tissue is at a place (LPS,
 mm) in a phase of the beat; images, label maps, volumes and headers all come from that function.
 
-    patient     anatomy.Patient: chest, heart, rhythm, warp and texture, drawn from a seed
-    heart       groups (four diseases) -> heart = left_ventricle (scar) + right_ventricle + atria;
-                motion says when it contracts
-    chest       thorax (lungs, mediastinum, great vessels) = chest_wall + abdomen
-    parts       fields (random fields, shapes by distance), tissues (labels, relaxation)
-    planes      where technologists put them: short axis, 2CH, 3CH, 4CH, scouts
-    images      sample looks tissue up, signals and molli make it bright, acquire is the scanner,
-                render joins the three for each sequence
-    scan        stacks of slices, pixels and planes, for whoever writes files
-    files       plan -> schedule (series, faults) -> study; headers, parameters, vendors,
-                functional_groups and enhanced say it in DICOM; case puts a study on disk
-    truth       measures: volumes, function, mass, scar by segment; truth and maps write them
-    look        sheet draws the contact sheet
-    training    source gives arrays, contrast draws what they look like
+    body/       the patient: anatomy.Patient = heart (left_ventricle with scar, right_ventricle,
+                atria, motion; groups draw four diseases) + thorax (chest_wall, abdomen);
+                fields and tissues are what all are made of, measures is their truth
+    scanner/    planes (where technologists put them), sample (which tissue a pixel meets),
+                signals and molli (how bright), acquire (coils, noise, artefacts), render (the
+                three joined), scan (stacks for whoever writes files); source and contrast supply
+                training with arrays
+    dicom/      headers as three vendors write them: parameters, vendors, headers, enhanced
+    plan        what is scanned of whom -> schedule (series, faults) -> study (DICOM instances)
+    truth       what is true of a study, as JSON; maps as NIfTI
+    case        a study, its late series and its truth on disk; sheet shows many of them
 """

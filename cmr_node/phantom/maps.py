@@ -26,12 +26,12 @@ import numpy.typing as npt
 import SimpleITK as sitk
 
 from cmr_node.geometry.standard_view import View
-from cmr_node.phantom import render
-from cmr_node.phantom.motion import END_SYSTOLE
-from cmr_node.phantom.scan import Contrast, label_map
+from cmr_node.phantom.body.motion import END_SYSTOLE
+from cmr_node.phantom.scanner import render
+from cmr_node.phantom.scanner.scan import Contrast, label_map
+from cmr_node.phantom.scanner.signals import relaxation
 from cmr_node.phantom.schedule import Schedule
 from cmr_node.phantom.series import Series
-from cmr_node.phantom.signals import relaxation
 
 
 def write_maps(folder: Path, planned: Schedule) -> dict[str, dict[str, Any]]:

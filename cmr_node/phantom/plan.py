@@ -13,12 +13,12 @@ from typing import Self
 from cmr_node import __version__
 from cmr_node.geometry.orientation import Orientation
 from cmr_node.geometry.standard_view import View
+from cmr_node.phantom.body.groups import Group
+from cmr_node.phantom.dicom.vendors import Vendor
 from cmr_node.phantom.faults import Fault
-from cmr_node.phantom.groups import Group
-from cmr_node.phantom.planes import VIEWS
-from cmr_node.phantom.render import Cine, LateEnhancement, T1Map, T2Weighted
-from cmr_node.phantom.scan import Contrast
-from cmr_node.phantom.vendors import Vendor
+from cmr_node.phantom.scanner.planes import VIEWS
+from cmr_node.phantom.scanner.render import Cine, LateEnhancement, T1Map, T2Weighted
+from cmr_node.phantom.scanner.scan import Contrast
 
 STILLS = (Contrast.T2, Contrast.T1_MAP, Contrast.LATE_ENHANCEMENT)
 """What can be scanned of the short axis beside cine, in the order of an examination."""

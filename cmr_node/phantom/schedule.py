@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cmr_node.geometry.standard_view import View
-from cmr_node.phantom import render
-from cmr_node.phantom.anatomy import Patient
+from cmr_node.phantom.body.anatomy import Patient
 from cmr_node.phantom.faults import Record, befall
 from cmr_node.phantom.plan import Plan
-from cmr_node.phantom.render import Pixels, Protocol
-from cmr_node.phantom.scan import Contrast, Stack, cuts
+from cmr_node.phantom.scanner import render
+from cmr_node.phantom.scanner.render import Pixels, Protocol
+from cmr_node.phantom.scanner.scan import Contrast, Stack, cuts
 from cmr_node.phantom.series import HOLD_S, LOCALIZER, Scan, Series, Shot
 
 COARSER = {

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from cmr_node.geometry.orientation import Orientation
 from cmr_node.geometry.plane import Plane, reorient
 from cmr_node.geometry.standard_view import View
-from cmr_node.phantom.scan import Contrast, Cut, Stack
+from cmr_node.phantom.scanner.scan import Contrast, Cut, Stack
 
 LOCALIZER = "localizer"
 HOLD_S = 15  #: from the beginning of one breath-hold to the next

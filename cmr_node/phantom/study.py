@@ -17,13 +17,13 @@ import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import FileDataset
 
-from cmr_node.phantom import headers
-from cmr_node.phantom.enhanced import multi_frame
-from cmr_node.phantom.parameters import parameters
+from cmr_node.phantom.dicom import headers
+from cmr_node.phantom.dicom.enhanced import multi_frame
+from cmr_node.phantom.dicom.parameters import parameters
+from cmr_node.phantom.dicom.vendors import STYLES, Vendor
 from cmr_node.phantom.plan import Plan
 from cmr_node.phantom.schedule import Scanner, Schedule, schedule
 from cmr_node.phantom.series import Series, Shot
-from cmr_node.phantom.vendors import STYLES, Vendor
 
 __all__ = ["Plan", "Truth", "simulate_study", "stored", "truth", "write_study"]
 

@@ -48,16 +48,16 @@ import numpy as np
 from cmr_node.geometry.orientation import Orientation
 from cmr_node.geometry.plane import reorient
 from cmr_node.geometry.standard_view import View, implied_orientation
-from cmr_node.phantom.anatomy import Patient
-from cmr_node.phantom.groups import Group
-from cmr_node.phantom.headers import derived_uid, moment
-from cmr_node.phantom.measures import Measures, measure
+from cmr_node.phantom.body.anatomy import Patient
+from cmr_node.phantom.body.groups import Group
+from cmr_node.phantom.body.measures import Measures, measure
+from cmr_node.phantom.body.tissues import Tissue
+from cmr_node.phantom.dicom.headers import derived_uid, moment
 from cmr_node.phantom.plan import Plan
+from cmr_node.phantom.scanner.signals import relaxation
 from cmr_node.phantom.schedule import schedule
 from cmr_node.phantom.series import Series, Shot
-from cmr_node.phantom.signals import relaxation
 from cmr_node.phantom.study import headers_of
-from cmr_node.phantom.tissues import Tissue
 
 SCHEMA = 1
 STANDARD_DEG = {

@@ -18,19 +18,19 @@ from pathlib import Path
 import numpy as np
 
 from cmr_node.geometry.standard_view import View
-from cmr_node.phantom.anatomy import Patient
-from cmr_node.phantom.contrast import draw_contrast
-from cmr_node.phantom.groups import Group
-from cmr_node.phantom.measures import volumes
-from cmr_node.phantom.molli import Molli
-from cmr_node.phantom.motion import END_SYSTOLE
+from cmr_node.phantom.body.anatomy import Patient
+from cmr_node.phantom.body.groups import Group
+from cmr_node.phantom.body.measures import volumes
+from cmr_node.phantom.body.motion import END_SYSTOLE
+from cmr_node.phantom.body.tissues import LV_CAVITY, LV_MUSCLE, Tissue
 from cmr_node.phantom.plan import Plan
-from cmr_node.phantom.render import QUIET, Cine, T1Map
-from cmr_node.phantom.scan import Contrast, Stack, cuts, label_map, scan
-from cmr_node.phantom.signals import relaxation
-from cmr_node.phantom.source import Source, render
+from cmr_node.phantom.scanner.contrast import draw_contrast
+from cmr_node.phantom.scanner.molli import Molli
+from cmr_node.phantom.scanner.render import QUIET, Cine, T1Map
+from cmr_node.phantom.scanner.scan import Contrast, Stack, cuts, label_map, scan
+from cmr_node.phantom.scanner.signals import relaxation
+from cmr_node.phantom.scanner.source import Source, render
 from cmr_node.phantom.study import write_study
-from cmr_node.phantom.tissues import LV_CAVITY, LV_MUSCLE, Tissue
 
 GAP = 8.0  #: mm, a stack without gaps
 

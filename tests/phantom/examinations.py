@@ -10,11 +10,11 @@ from cmr_node.assemble.frames import frames_from
 from cmr_node.assemble.records import Assembly
 from cmr_node.assemble.stack import assemble
 from cmr_node.dicom.header import scan
+from cmr_node.phantom.dicom.vendors import Vendor
 from cmr_node.phantom.faults import Fault
 from cmr_node.phantom.plan import Plan
 from cmr_node.phantom.schedule import Scanner, schedule
 from cmr_node.phantom.study import simulate_study
-from cmr_node.phantom.vendors import Vendor
 from tests.samples import data_set_bytes
 
 VENDORS = (Vendor.SIEMENS, Vendor.GE, Vendor.PHILIPS)

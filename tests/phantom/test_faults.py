@@ -11,11 +11,11 @@ from pydicom import dcmread
 from pydicom.dataset import FileDataset
 
 from cmr_node.geometry.orientation import Orientation
+from cmr_node.phantom.dicom.vendors import Vendor
 from cmr_node.phantom.faults import Fault
 from cmr_node.phantom.plan import Plan
 from cmr_node.phantom.schedule import Scanner, schedule
 from cmr_node.phantom.study import simulate_study, write_study
-from cmr_node.phantom.vendors import Vendor
 from tests.phantom.examinations import assembled, scanned, small
 
 

@@ -14,13 +14,13 @@ from scipy.ndimage import map_coordinates
 from cmr_node.geometry.orientation import Orientation
 from cmr_node.geometry.plane import Plane
 from cmr_node.geometry.standard_view import View, implied_orientation
-from cmr_node.phantom.acquire import Receive
-from cmr_node.phantom.anatomy import Patient
-from cmr_node.phantom.enhanced import multi_frame
-from cmr_node.phantom.groups import Group
-from cmr_node.phantom.render import Cine, cine_contrast
+from cmr_node.phantom.body.anatomy import Patient
+from cmr_node.phantom.body.groups import Group
+from cmr_node.phantom.body.tissues import Tissue
+from cmr_node.phantom.dicom.enhanced import multi_frame
+from cmr_node.phantom.scanner.acquire import Receive
+from cmr_node.phantom.scanner.render import Cine, cine_contrast
 from cmr_node.phantom.study import Plan, simulate_study, truth, write_study
-from cmr_node.phantom.tissues import Tissue
 
 SMALL = {"slices": 3, "phases": 2, "rows": 50, "columns": 60, "pixel_spacing": 4.0, "gap": 24.0}
 EVEN = Cine(receive=Receive(coils=0.0, shim_hz=0.0, ghost=0.0))

@@ -13,11 +13,11 @@ import SimpleITK as sitk
 from pydicom import dcmread
 
 from cmr_node.geometry.orientation import Orientation
+from cmr_node.phantom.body.tissues import Tissue
 from cmr_node.phantom.case import Case, write_case
+from cmr_node.phantom.dicom.vendors import Vendor
 from cmr_node.phantom.schedule import schedule
-from cmr_node.phantom.tissues import Tissue
 from cmr_node.phantom.truth import apparent_orientation, study_truth
-from cmr_node.phantom.vendors import Vendor
 from tests.phantom.examinations import small
 
 FAULTS = ("logged:antitranspose@cine_sax", "unlogged:flip_lr@t2_sax", "late@lge_sax")

@@ -1,0 +1,1 @@
+"""Simulated images as DICOM, as three vendors write them."""

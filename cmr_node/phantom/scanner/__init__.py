@@ -1,0 +1,1 @@
+"""The simulated scanner: planes, signals, what receiving does to them, and pictures."""
