@@ -124,11 +124,11 @@ def phantom(arguments: argparse.Namespace, settings: Settings) -> int:
                 cases.extend(written)
                 progress.advance(task, images)
     seconds = time.monotonic() - began
-    contact_sheet([case.row for case in cases], out / "contact-sheet.png")
+    pages = contact_sheet([case.row for case in cases], out / "contact-sheet.png")
     size = sum(case.size_bytes for case in cases) / 1e6
     console.print(
         f"{len(cases)} studies in {seconds:.1f} s ({seconds / len(cases):.1f} s and "
-        f"{size / len(cases):.1f} MB of DICOM each); look at {out / 'contact-sheet.png'}"
+        f"{size / len(cases):.1f} MB of DICOM each); look at {', '.join(map(str, pages))}"
     )
     return 0
 

@@ -18,7 +18,7 @@ from cmr_node.phantom.faults import Record, befall
 from cmr_node.phantom.plan import Plan
 from cmr_node.phantom.scanner import render
 from cmr_node.phantom.scanner.render import Pixels, Protocol
-from cmr_node.phantom.scanner.scan import Contrast, Stack, cuts
+from cmr_node.phantom.scanner.scan import Contrast, Stack, cuts, scan_cut
 from cmr_node.phantom.series import HOLD_S, LOCALIZER, Scan, Series, Shot
 
 COARSER = {
@@ -71,24 +71,9 @@ class Scanner:
         """(phases, rows, columns) of each contrast of one slice, not turned."""
         key = scan, shot.cut.index, shot.take
         if key not in self._taken:
-            self._taken[key] = self._take(scan, shot)
+            rng = np.random.default_rng([*scan.key, 1 + shot.take, shot.cut.index])
+            self._taken[key] = scan_cut(self._patient, shot.cut, scan.stack, rng)
         return self._taken[key]
-
-    def _take(self, scan: Scan, shot: Shot) -> dict[Contrast, Pixels]:
-        rng = np.random.default_rng([*scan.key, 1 + shot.take, shot.cut.index])
-        at, shift, protocol = shot.cut.plane, shot.cut.shift, scan.stack.protocol
-        who, phases = self._patient, scan.stack.phases
-        match protocol:
-            case render.Cine():
-                return {Contrast.CINE: render.render_cine(who, at, phases, protocol, rng, shift)}
-            case render.LateEnhancement():
-                pair = render.render_late_enhancement(who, at, protocol, rng, shift)
-                magnitude, signed = (pixels[None] for pixels in pair)
-                return {Contrast.LATE_ENHANCEMENT: magnitude, Contrast.PHASE_SENSITIVE: signed}
-            case render.T2Weighted():
-                return {Contrast.T2: render.render_t2(who, at, protocol, rng, shift)[None]}
-            case render.T1Map():
-                return {Contrast.T1_MAP: render.render_t1_map(who, at, protocol, rng, shift)[None]}
 
 
 def _series(plan: Plan, patient: Patient) -> Iterator[Series]:

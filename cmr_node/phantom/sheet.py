@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 GROUND, INK = "#14171c", "#e8eaed"
 CELL_INCHES, MARGIN_INCHES = 1.6, 0.35
 DOTS_PER_INCH = 110
-LARGEST_ROWS = 150  #: a sheet of more is shortened, so that it can be opened
+ROWS_A_PAGE = 150  #: of a larger sheet an image viewer would make nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,12 @@ class Row:
     pictures: Mapping[str, tuple[npt.NDArray[np.uint16], float]]
 
 
-def contact_sheet(rows: Sequence[Row], path: Path) -> None:
-    """Write the sheet as PNG, the first ``LARGEST_ROWS`` rows of it.
+def contact_sheet(rows: Sequence[Row], path: Path) -> tuple[Path, ...]:
+    """Write the sheet as PNG; what ``path`` has no room for goes to pages beside it.
+
+    Returns
+    -------
+    The pages: ``sheet.png``, ``sheet-2.png`` ...
 
     Raises
     ------
@@ -64,7 +68,15 @@ def contact_sheet(rows: Sequence[Row], path: Path) -> None:
     """
     if not rows:
         raise ValueError("a contact sheet needs at least one patient")
-    rows = rows[:LARGEST_ROWS]
+    pages = []
+    for number, first in enumerate(range(0, len(rows), ROWS_A_PAGE), start=1):
+        page = path if number == 1 else path.with_stem(f"{path.stem}-{number}")
+        _write_page(rows[first : first + ROWS_A_PAGE], page)
+        pages.append(page)
+    return tuple(pages)
+
+
+def _write_page(rows: Sequence[Row], path: Path) -> None:
     width = CELL_INCHES * len(COLUMNS)
     cell = CELL_INCHES + MARGIN_INCHES
     height = cell * len(rows) + MARGIN_INCHES

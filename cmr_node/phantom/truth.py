@@ -54,19 +54,13 @@ from cmr_node.phantom.body.measures import Measures, measure
 from cmr_node.phantom.body.tissues import Tissue
 from cmr_node.phantom.dicom.headers import derived_uid, moment
 from cmr_node.phantom.plan import Plan
+from cmr_node.phantom.scanner.planes import STANDARD_DEG
 from cmr_node.phantom.scanner.signals import relaxation
 from cmr_node.phantom.schedule import schedule
 from cmr_node.phantom.series import Series, Shot
 from cmr_node.phantom.study import headers_of
 
 SCHEMA = 1
-STANDARD_DEG = {
-    View.SAX: 180.0,
-    View.TWO_CHAMBER: 158.0,
-    View.THREE_CHAMBER: 176.0,
-    View.FOUR_CHAMBER: -45.0,
-}
-"""Where the standard view has the septum (short axis) or the apex, clockwise from the right."""
 
 
 def study_truth(plan: Plan) -> dict[str, Any]:

@@ -80,3 +80,13 @@ def test_a_contact_sheet_shows_what_there_is(tmp_path: Path) -> None:
     assert np.argmax(spread) == 1
     with pytest.raises(ValueError, match="at least one patient"):
         contact_sheet([], tmp_path / "none.png")
+
+
+def test_a_sheet_of_many_patients_goes_on_on_further_pages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cmr_node.phantom.sheet.ROWS_A_PAGE", 2)
+    pages = contact_sheet([Row(str(number), {}) for number in range(5)], tmp_path / "sheet.png")
+    assert [page.name for page in pages] == ["sheet.png", "sheet-2.png", "sheet-3.png"]
+    heights = [imread(page).shape[0] for page in pages]
+    assert heights[0] == heights[1] > heights[2]

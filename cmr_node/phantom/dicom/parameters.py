@@ -10,8 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cmr_node.phantom.body.anatomy import Patient
-from cmr_node.phantom.body.tissues import Tissue
-from cmr_node.phantom.scanner import render, signals
+from cmr_node.phantom.scanner import render
 from cmr_node.phantom.scanner.render import Protocol
 
 
@@ -51,9 +50,7 @@ def parameters(patient: Patient, protocol: Protocol) -> Parameters:
                 tesla,
             )
         case render.LateEnhancement():
-            repetition = protocol.beats * beat_ms
-            t1, *_ = signals.relaxation(tesla, patient.tissue_jitter, gadolinium=True)
-            null = signals.null_time(float(t1[Tissue.MYOCARDIUM]), repetition)
+            inversion, repetition = render.inversion(patient, protocol)
             return Parameters(
                 ("GR", "IR"),
                 ("SP", "MP"),
@@ -63,7 +60,7 @@ def parameters(patient: Patient, protocol: Protocol) -> Parameters:
                 flip_deg=25,  # usual
                 thickness=thick,
                 tesla=tesla,
-                inversion_ms=null * protocol.inversion_error,
+                inversion_ms=inversion,
                 trigger_ms=quiet,
             )
         case render.T2Weighted():

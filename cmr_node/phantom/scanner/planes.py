@@ -20,7 +20,14 @@ Vector = npt.NDArray[np.float64]
 TILT_SD_DEG = 3.0  #: of a plane against the heart
 TURN_SD_DEG = 4.0  #: of a picture in its plane
 VIEWS = (View.SAX, View.TWO_CHAMBER, View.FOUR_CHAMBER)  #: what a plan scans unless told
-POSSIBLE = (View.SAX, View.TWO_CHAMBER, View.THREE_CHAMBER, View.FOUR_CHAMBER)
+STANDARD_DEG = {
+    View.SAX: 180.0,
+    View.TWO_CHAMBER: 158.0,
+    View.THREE_CHAMBER: 176.0,
+    View.FOUR_CHAMBER: -45.0,
+}
+"""Where the standard view has the septum (short axis) or the apex, clockwise from the right."""
+POSSIBLE = tuple(STANDARD_DEG)
 
 
 def view_planes(
@@ -72,17 +79,19 @@ def view_planes(
 def _frame(heart: Heart, view: View) -> tuple[Vector, Vector]:
     """(right, down) of the picture, unit vectors in LPS."""
     septal, anterior, apical = heart.axes
-    if view is View.SAX:  # seen from the apex: right ventricle left, anterior wall up
-        return -septal, -anterior
-    if view is View.TWO_CHAMBER:  # apex left and a little down, anterior wall up
-        return _turned(-apical, -anterior, 22)
-    if view is View.THREE_CHAMBER:  # apex left, outflow tract and aortic root above the atrium
-        root = heart.atria.root
-        outflow = unit(septal * root[0] + anterior * root[1])
-        return _turned(-apical, -outflow, 4)
-    # Apex up and right, right heart left.  The plane leans from the septum to its lower part.
-    inferoseptal, _ = _turned(septal, -anterior, 5)
-    return _turned(apical, -inferoseptal, 45)
+    mark = apical
+    match view:
+        case View.SAX:  # seen from the apex: right ventricle left, anterior wall up
+            mark, beside = septal, anterior
+        case View.TWO_CHAMBER:  # apex left and a little down, anterior wall up
+            beside = anterior
+        case View.THREE_CHAMBER:  # apex left, outflow tract and aortic root above the atrium
+            root = heart.atria.root
+            beside = unit(septal * root[0] + anterior * root[1])
+        case _:  # apex up and right, right heart left, leaning from the septum to its lower part
+            beside, _ = _turned(-septal, anterior, 5)
+    # With the mark to the right and ``beside`` below, until turned to where the mark belongs.
+    return _turned(mark, beside, -STANDARD_DEG[view])
 
 
 def _turned(right: Vector, down: Vector, angle_deg: float) -> tuple[Vector, Vector]:

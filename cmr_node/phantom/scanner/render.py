@@ -235,10 +235,16 @@ def cine_contrast(patient: Patient, protocol: Cine) -> tuple[Image, Image]:
 def late_enhancement_contrast(patient: Patient, protocol: LateEnhancement) -> tuple[Image, Image]:
     """See :func:`cine_contrast`."""
     t1, _, density = signals.relaxation(protocol.tesla, patient.tissue_jitter, gadolinium=True)
+    signal = signals.inversion_recovery(t1, density, *inversion(patient, protocol))
+    return _single(signal), _single(signals.roughness())
+
+
+def inversion(patient: Patient, protocol: LateEnhancement) -> tuple[float, float]:
+    """Time from the inversion to the image, and to the next inversion; ms."""
+    t1, *_ = signals.relaxation(protocol.tesla, patient.tissue_jitter, gadolinium=True)
     repetition = protocol.beats * 60_000 / patient.heart_rate_bpm
     null = signals.null_time(float(t1[Tissue.MYOCARDIUM]), repetition)
-    signal = signals.inversion_recovery(t1, density, null * protocol.inversion_error, repetition)
-    return _single(signal), _single(signals.roughness())
+    return null * protocol.inversion_error, repetition
 
 
 def t2_contrast(patient: Patient, protocol: T2Weighted) -> tuple[Image, Image]:

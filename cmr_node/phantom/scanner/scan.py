@@ -107,33 +107,29 @@ def scan(patient: Patient, stack: Stack, key: tuple[int, ...]) -> Iterator[Acqui
     """The slices of a stack, one after the other; see :func:`cuts` for ``key``."""
     for cut in cuts(patient, stack, key):
         rng = np.random.default_rng([*key, 1, cut.index])
-        yield Acquired(cut, _images(patient, cut, stack, rng))
+        yield Acquired(cut, scan_cut(patient, cut, stack, rng))
+
+
+def scan_cut(
+    patient: Patient, cut: Cut, stack: Stack, rng: np.random.Generator
+) -> dict[Contrast, Pixels]:
+    """One breath-hold: (phases, rows, columns) of each contrast that the protocol gives."""
+    where, protocol = (patient, cut.plane), stack.protocol
+    match protocol:
+        case render.Cine():
+            film = render.render_cine(*where, stack.phases, protocol, rng, cut.shift)
+            return {Contrast.CINE: film}
+        case render.LateEnhancement():
+            pair = render.render_late_enhancement(*where, protocol, rng, cut.shift)
+            magnitude, signed = (pixels[None] for pixels in pair)
+            return {Contrast.LATE_ENHANCEMENT: magnitude, Contrast.PHASE_SENSITIVE: signed}
+        case render.T2Weighted():
+            return {Contrast.T2: render.render_t2(*where, protocol, rng, cut.shift)[None]}
+        case render.T1Map():
+            return {Contrast.T1_MAP: render.render_t1_map(*where, protocol, rng, cut.shift)[None]}
 
 
 def label_map(patient: Patient, cut: Cut, thickness: float, phase: float) -> Labels:
     """(rows, columns): the tissue at the centre of each pixel, as the breath-hold had it."""
     sampling = Sampling(thickness, 1, 1)
     return Slice(patient, cut.plane, sampling, cut.shift).label_map(phase)
-
-
-def _images(
-    patient: Patient, cut: Cut, stack: Stack, rng: np.random.Generator
-) -> dict[Contrast, Pixels]:
-    plane, shift = cut.plane, cut.shift
-    match stack.protocol:
-        case render.Cine():
-            images = render.render_cine(patient, plane, stack.phases, stack.protocol, rng, shift)
-            return {Contrast.CINE: images}
-        case render.LateEnhancement():
-            magnitude, signed = render.render_late_enhancement(
-                patient, plane, stack.protocol, rng, shift
-            )
-            return {
-                Contrast.LATE_ENHANCEMENT: magnitude[None],
-                Contrast.PHASE_SENSITIVE: signed[None],
-            }
-        case render.T2Weighted():
-            return {Contrast.T2: render.render_t2(patient, plane, stack.protocol, rng, shift)[None]}
-        case render.T1Map():
-            values = render.render_t1_map(patient, plane, stack.protocol, rng, shift)
-            return {Contrast.T1_MAP: values[None]}
