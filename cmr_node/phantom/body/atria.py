@@ -18,6 +18,8 @@ from cmr_node.phantom.body.right_ventricle import RightVentricle
 from cmr_node.phantom.body.tissues import LV_MUSCLE, Labels, Tissue
 
 WALL_MM = 2.0
+REACH_MM = 45.0  #: from the floor of an atrium to where its fat ends, with a margin
+FAR_MM = 1e3
 ROOT_MM = 30.0  #: from the aortic valve to where the vessel no longer moves
 
 
@@ -55,7 +57,19 @@ class Atria:
     def shapes(
         self, local: Points, left: LeftVentricle, right: RightVentricle, phase: float
     ) -> tuple[Points, Points]:
-        """Distance (n,) from the lumen of the left and the right atrium, negative within."""
+        """Distance (n,) from the lumen of the left and the right atrium, negative within.
+
+        ``FAR_MM`` where the ventricles are and no atrium can be.
+        """
+        floor = max(left.drop(phase), right.descent * contraction(phase) - 2)
+        near = np.flatnonzero(local[2] < np.float32(floor + REACH_MM))
+        found = np.full((2, local.shape[1]), np.float32(FAR_MM))
+        found[:, near] = self._shapes(local[:, near], left, right, phase)
+        return found[0], found[1]
+
+    def _shapes(
+        self, local: Points, left: LeftVentricle, right: RightVentricle, phase: float
+    ) -> tuple[Points, Points]:
         uneven = 3 * self.lumps.at(local)
         beat = contraction(phase)
         found = []

@@ -131,27 +131,30 @@ class ChestWall:
 
     def paint_spine(self, label: Labels, points: Points) -> None:
         """Vertebrae with discs, canal and cord, and the muscles beside them."""
-        x, y, z = points
+        spots = np.flatnonzero((np.abs(points[0]) < 52) & (points[1] > self.back - 20))
+        painted, part = label[spots], points[:, spots]
+        x, y, z = part
         side, back = np.abs(x), self.back
         deep = ((side - 24) / 27) ** 2 + ((y - back - 24) / 17) ** 2 < 1
-        deep &= (label != Tissue.AIR) & (label != Tissue.SKIN)
-        streak = np.abs(self.strands.at(points)) < 0.03
-        label[deep] = Tissue.MUSCLE
-        label[deep & streak] = Tissue.FAT
+        deep &= (painted != Tissue.AIR) & (painted != Tissue.SKIN)
+        streak = np.abs(self.strands.at(part)) < 0.03
+        painted[deep] = Tissue.MUSCLE
+        painted[deep & streak] = Tissue.FAT
         body = np.hypot(x / 19, (y - back) / 15.5)
         level = np.mod(z, np.float32(26))
-        label[body < 1.0] = Tissue.CORTICAL_BONE
+        painted[body < 1.0] = Tissue.CORTICAL_BONE
         disc = np.abs(level - 13) > 10.5
-        label[(body < 0.92) & ~disc] = Tissue.MARROW
-        label[(body < 0.92) & disc] = Tissue.CARTILAGE
+        painted[(body < 0.92) & ~disc] = Tissue.MARROW
+        painted[(body < 0.92) & disc] = Tissue.CARTILAGE
         canal = np.hypot(x / 10.5, (y - back - 23) / 8.5)
-        label[canal < 1.5] = Tissue.CORTICAL_BONE
-        label[canal < 1.12] = Tissue.FAT
-        label[canal < 1] = Tissue.FLUID
-        label[np.hypot(x / 6, (y - back - 23) / 4.2) < 1] = Tissue.CORD
+        painted[canal < 1.5] = Tissue.CORTICAL_BONE
+        painted[canal < 1.12] = Tissue.FAT
+        painted[canal < 1] = Tissue.FLUID
+        painted[np.hypot(x / 6, (y - back - 23) / 4.2) < 1] = Tissue.CORD
         process = (side < 4) & (y > back + 34) & (y < back + 52) & (level < 15)
         process |= (
             (np.abs(y - back - 20 - 0.25 * side) < 4.5) & (side > 14) & (side < 34) & (level < 9)
         )
-        process &= (label != Tissue.AIR) & (label != Tissue.SKIN)
-        label[process] = Tissue.MARROW
+        process &= (painted != Tissue.AIR) & (painted != Tissue.SKIN)
+        painted[process] = Tissue.MARROW
+        label[spots] = painted

@@ -84,17 +84,33 @@ def _tile() -> npt.NDArray[np.float32]:
 
 def to_segment(points: Points, start: Vector, stop: Vector) -> Points:
     """Distance (n,) of ``points`` (3, n) from the segment between ``start`` and ``stop``, mm."""
-    along = (stop - start).astype(np.float32)
-    away = points - start.astype(np.float32)[:, None]
-    share = np.clip(along @ away / np.float32(along @ along), 0, 1)
-    away -= along[:, None] * share
-    return np.asarray(np.sqrt(np.einsum("ij,ij->j", away, away)))
+    x, y, z = (float(part) for part in stop - start)
+    # Component by component: rows of one large array would not stay in the cache.
+    dx, dy, dz = (
+        points[axis] - np.float32(origin) for axis, origin in enumerate(start.tolist())
+    )
+    share = dx * np.float32(x)
+    share += dy * np.float32(y)
+    share += dz * np.float32(z)
+    share *= np.float32(1 / (x * x + y * y + z * z))
+    np.clip(share, 0, 1, out=share)
+    dx -= share * np.float32(x)
+    dy -= share * np.float32(y)
+    dz -= share * np.float32(z)
+    dx *= dx
+    dx += np.square(dy, out=dy)
+    dx += np.square(dz, out=dz)
+    return np.asarray(np.sqrt(dx, out=dx))
 
 
 def blend_min(one: Points, other: Points, width: float) -> Points:
     """The union of two shapes given by distance, its crease filled over ``width`` mm."""
-    crease = np.maximum(np.float32(width) - np.abs(one - other), 0)
-    return np.asarray(np.minimum(one, other) - crease**2 / np.float32(4 * width))
+    crease = np.abs(one - other)
+    np.subtract(np.float32(width), crease, out=crease)
+    np.maximum(crease, 0, out=crease)
+    crease *= crease
+    crease *= np.float32(1 / (4 * width))
+    return np.subtract(np.minimum(one, other), crease, out=crease)
 
 
 def blend_max(one: Points, other: Points, width: float) -> Points:

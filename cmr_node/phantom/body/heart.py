@@ -137,8 +137,10 @@ class Heart:
 
     def _coronaries(self, label: Labels, local: Points, phase: float, envelope: Points) -> None:
         """Arteries and the great cardiac vein in the grooves, where fat fills them."""
+        fat = (label == Tissue.EPICARDIAL_FAT) | (label == Tissue.FAT)
+        spots = np.flatnonzero(fat & (envelope < 8))
+        p, q, u = part = local[:, spots]
         drop = np.float32(self.left.drop(phase))
-        p, q, u = local
         outer = self.left.outer_radius
         ring = np.hypot(np.hypot(p, q) - (outer + 1), u - drop + 2)  # circumflex, coronary sinus
         calibre = np.where(q < -0.25 * outer, np.float32(4.2), np.float32(2.0))
@@ -147,12 +149,11 @@ class Heart:
             u - self.right.descent * contraction(phase) + 4,
         )
         anterior = to_segment(
-            local, np.array([0.45, 1.02, 0.0]) * outer, np.array([0.40, 0.85, 1.5]) * outer
+            part, np.array([0.45, 1.02, 0.0]) * outer, np.array([0.40, 0.85, 1.5]) * outer
         )
         vessel = (ring < calibre) & (p < 0.5 * outer)
         vessel |= (right < 2.2) | (anterior < 2.0)
-        fat = (label == Tissue.EPICARDIAL_FAT) | (label == Tissue.FAT)
-        label[vessel & fat & (envelope < 8)] = Tissue.BLOOD
+        label[spots[vessel]] = Tissue.BLOOD
 
     def flow(self, points: Points, phase: float) -> Points:
         """By what streaming changes the signal of blood at ``points`` (3, n): (n,), about 1.
