@@ -86,9 +86,7 @@ def to_segment(points: Points, start: Vector, stop: Vector) -> Points:
     """Distance (n,) of ``points`` (3, n) from the segment between ``start`` and ``stop``, mm."""
     x, y, z = (float(part) for part in stop - start)
     # Component by component: rows of one large array would not stay in the cache.
-    dx, dy, dz = (
-        points[axis] - np.float32(origin) for axis, origin in enumerate(start.tolist())
-    )
+    dx, dy, dz = (points[axis] - np.float32(origin) for axis, origin in enumerate(start.tolist()))
     share = dx * np.float32(x)
     share += dy * np.float32(y)
     share += dz * np.float32(z)
@@ -110,7 +108,7 @@ def blend_min(one: Points, other: Points, width: float) -> Points:
     np.maximum(crease, 0, out=crease)
     crease *= crease
     crease *= np.float32(1 / (4 * width))
-    return np.subtract(np.minimum(one, other), crease, out=crease)
+    return np.asarray(np.subtract(np.minimum(one, other), crease, out=crease))
 
 
 def blend_max(one: Points, other: Points, width: float) -> Points:

@@ -121,8 +121,6 @@ def render_cine(
     (phases, rows, columns), 0 to ``LARGEST``.
     """
     cut = Slice(patient, plane, sampling(protocol), shift)
-    if phases > 2:
-        cut.expect_many_phases()
     by_tissue, rough = cine_contrast(patient, protocol)
     scale = MYOCARDIUM_LEVEL / by_tissue[Tissue.MYOCARDIUM]
     receive = protocol.receive
@@ -136,9 +134,9 @@ def render_cine(
     mask = acquire.border_mask(plane.shape, receive.border)
     noise = MYOCARDIUM_LEVEL / receive.signal_to_noise
     images = np.empty((phases, *plane.shape), np.uint16)
-    for index in range(phases):
-        ideal = cut.look(index / phases).signal(by_tissue, rough) * gain
-        images[index] = stored(np.abs(acquire.through_k_space(ideal, noise, receive, rng)) * mask)
+    for image, ideal in zip(images, cut.film(phases, by_tissue, rough), strict=True):
+        received = acquire.through_k_space(ideal * gain, noise, receive, rng)
+        image[:] = stored(np.abs(received) * mask)
     return images
 
 
@@ -166,7 +164,7 @@ def render_late_enhancement(
     t1, _, density = signals.relaxation(protocol.tesla, patient.tissue_jitter, gadolinium=True)
     shown = _single(density * (1 - 0.6 * np.exp(-60_000 / patient.heart_rate_bpm / t1)))
     reference = acquire.through_k_space(
-        0.25 * pixel_mean(shown[look.labels], look.across) * gain, noise, receive, rng
+        0.25 * pixel_mean(shown[look.labels]) * gain, noise, receive, rng
     )
     mask = acquire.border_mask(plane.shape, receive.border)
     magnitude = stored(np.abs(image) * mask * (420 / blood))

@@ -8,6 +8,7 @@ contrasts.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -34,33 +35,28 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What was found in one phase; each (through, rows * across, columns * across)."""
+    """What was found in one phase; each (samples of a pixel, rows, columns)."""
 
     labels: Labels
     texture: Points  #: unevenness of tissue, sd 1
     flow: Points  #: factor on the signal of blood
-    across: int
 
     def signal(self, by_tissue: npt.NDArray[np.float32], rough: npt.NDArray[np.float32]) -> Points:
         """(rows, columns): the mean signal of each pixel.
 
         ``by_tissue`` is each tissue's signal, (tissues,), ``rough`` the relative sd of its texture.
         """
-        values = by_tissue[self.labels]
-        values *= 1 + rough[self.labels] * self.texture
+        values = rough[self.labels]
+        values *= self.texture
+        values += 1
+        values *= by_tissue[self.labels]
         values *= self.flow
-        return pixel_mean(values, self.across)
+        return pixel_mean(values)
 
 
-def pixel_mean(values: Points, across: int) -> Points:
-    """(rows, columns): ``values`` (through, rows * across, columns * across) by pixel."""
-    through = values.shape[0]
-    flat = values.sum(axis=0) if through > 1 else values[0]
-    total = np.zeros((flat.shape[0] // across, flat.shape[1] // across), np.float32)
-    for i in range(across):
-        for j in range(across):
-            total += flat[i::across, j::across]
-    return np.asarray(total / np.float32(through * across**2))
+def pixel_mean(values: Points) -> Points:
+    """(...): the mean of ``values`` (samples of a pixel, ...)."""
+    return np.asarray(values.sum(axis=0) * np.float32(1 / len(values)))
 
 
 class Slice:
@@ -90,49 +86,70 @@ class Slice:
 
     @cached_property
     def texture(self) -> Points:
-        """(through, rows * across, columns * across): see :meth:`Patient.texture`."""
+        """(samples of a pixel, rows, columns): see :meth:`Patient.texture`."""
         return self.patient.texture(self._points_flat).reshape(self._shape)
-
-    def expect_many_phases(self) -> None:
-        """Find out once where anything can change, so that each phase looks up only that."""
-        near = np.flatnonzero(self.patient.heart.near(self._points_flat))
-        self._near = near[self.patient.heart.reached(self._points_flat[:, near])]
 
     def look(self, phase: float) -> Look:
         """Tissue, texture and flow in one phase, the fraction of the R-R interval."""
-        label, near = self._still.copy(), self._near
-        points = self._points_flat[:, near]
-        beating = label[near]
-        self.patient.heart.paint(beating, points, phase)
-        label[near] = beating
+        label, flow = self._still.copy(), np.ones(self._still.shape, np.float32)
+        near = self._near
+        label[near], flow[near] = self._beat(label[near], self._points_flat[:, near], phase)
+        return Look(label.reshape(self._shape), self.texture, flow.reshape(self._shape))
+
+    def film(
+        self,
+        phases: int,
+        by_tissue: npt.NDArray[np.float32],
+        rough: npt.NDArray[np.float32],
+    ) -> Iterator[Points]:
+        """(rows, columns) of each phase: :meth:`Look.signal`, what never moves rendered once."""
+        whole = self.look(0.0).signal(by_tissue, rough)
+        yield whole.copy()
+        moves = np.zeros(self._still.shape, np.bool_)
+        moves[self._near] = self.patient.heart.reached(self._points_flat[:, self._near])
+        samples = self._shape[0]
+        pixels = np.flatnonzero(moves.reshape(samples, -1).any(axis=0))
+        points = self._points_flat.reshape(3, samples, -1)[:, :, pixels]
+        still = self._still.reshape(samples, -1)[:, pixels]
+        texture = self.texture.reshape(samples, -1)[:, pixels]
+        for index in range(1, phases):
+            label, flow = self._beat(still.ravel().copy(), points.reshape(3, -1), index / phases)
+            part = Look(label.reshape(still.shape), texture, flow.reshape(still.shape))
+            whole.ravel()[pixels] = part.signal(by_tissue, rough)
+            yield whole.copy()
+
+    def _beat(self, label: Labels, points: Points, phase: float) -> tuple[Labels, Points]:
+        """The heart laid over ``label`` (n,), and the factor on the signal of blood (n,)."""
+        heart = self.patient.heart
+        heart.paint(label, points, phase)
         flow = np.ones(label.shape, np.float32)
-        blood = _BLOOD[beating]
-        flow[near[blood]] = self.patient.heart.flow(points[:, blood], phase)
-        return Look(
-            label.reshape(self._shape),
-            self.texture,
-            flow.reshape(self._shape),
-            self.sampling.across,
-        )
+        blood = np.flatnonzero(_BLOOD[label])
+        flow[blood] = heart.flow(points[:, blood], phase)
+        return label, flow
 
     def label_map(self, phase: float) -> Labels:
         """(rows, columns): the tissue at the centre of each pixel, the truth for a mask."""
-        one = self._points(Sampling(self.sampling.thickness, 1, 1))[:, 0, :, :]
-        return self.patient.labels(one, phase)
+        return self.patient.labels(
+            self._points(Sampling(self.sampling.thickness, 1, 1))[:, 0], phase
+        )
 
     def _points(self, sampling: Sampling) -> Points:
-        """(3, through, rows * across, columns * across), mm LPS: where tissue is looked up."""
+        """(3, samples of a pixel, rows, columns), mm LPS: where tissue is looked up."""
         rows, columns = self.plane.shape
         part = (np.arange(sampling.across) + 0.5) / sampling.across - 0.5
-        down = (np.arange(rows)[:, None] + part).ravel()
-        right = (np.arange(columns)[:, None] + part).ravel()
         depth = (np.arange(sampling.through) + 0.5) / sampling.through - 0.5
+        # One row for each sample of a pixel: through the slice, down, to the right.
+        deep, lower, further = np.stack(np.meshgrid(depth, part, part, indexing="ij")).reshape(
+            3, -1
+        )
+        down = lower[:, None] + np.arange(rows)
+        right = further[:, None] + np.arange(columns)
         between_rows, between_columns = self.plane.steps
         corner = np.array(self.plane.position) - self._moved
         axes = (
-            (self.plane.normal * sampling.thickness)[:, None, None, None] * depth[:, None, None],
-            between_rows[:, None, None, None] * down[:, None],
-            between_columns[:, None, None, None] * right,
+            (self.plane.normal * sampling.thickness)[:, None, None, None] * deep[:, None, None],
+            between_rows[:, None, None, None] * down[:, :, None],
+            between_columns[:, None, None, None] * right[:, None, :],
         )
         points = sum(axis.astype(np.float32) for axis in axes)
         return np.asarray(points + corner.astype(np.float32)[:, None, None, None])

@@ -36,9 +36,8 @@ class Sketch:
     view: View
     plane: Plane
     labels: Labels  #: (rows, columns), the tissue at the centre of each pixel
-    index: npt.NDArray[np.uint16]  #: (through, rows * across, columns * across)
+    index: npt.NDArray[np.uint16]  #: (samples of a pixel, rows, columns)
     flow: npt.NDArray[np.uint8]  #: likewise; factor on the signal of blood, in 1 / 128
-    across: int
     skin: tuple[float, float]  #: y of chest and back, mm: where the coils lie
     level: float  #: of a short-axis slice: 0 at the mitral ring, 1 at the apex; else 0
 
@@ -129,7 +128,6 @@ def sketch(
         labels=cut.label_map(phase),
         index=look.labels.astype(np.uint16) * _GREY + grey,
         flow=np.clip(look.flow * 128, 0, 255).astype(np.uint8),
-        across=look.across,
         skin=patient.thorax.skin,
         level=(depth - drop) / (heart.length - drop) if view is View.SAX else 0.0,
     )
@@ -142,7 +140,7 @@ def render(sketch: Sketch, contrast: Contrast, rng: np.random.Generator) -> Imag
     values = table.astype(np.float32).ravel()[sketch.index]
     if contrast.kind is Kind.CINE:
         values *= sketch.flow * np.float32(1 / 128)
-    ideal = pixel_mean(values, sketch.across)
+    ideal = pixel_mean(values)
     receive = draw_receive(rng)
     gain = acquire.coil_sensitivity(sketch.plane, sketch.skin, receive.coils, rng)
     if contrast.kind is Kind.T1_MAP:

@@ -186,7 +186,7 @@ def test_a_voxel_is_the_mean_of_what_it_holds():
     blood = np.zeros(len(Tissue), np.float32)
     blood[[Tissue.LV_BLOOD, Tissue.RV_BLOOD]] = 1
     look = Slice(patient, cut.plane, Sampling(8.0, 4, 6)).look(0.0)
-    shares = pixel_mean(blood[look.labels], look.across)
+    shares = pixel_mean(blood[look.labels])
     rng = np.random.default_rng(0)
     rows, columns = np.indices(cut.plane.shape)
     total = np.zeros(cut.plane.shape)
