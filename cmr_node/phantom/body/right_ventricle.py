@@ -15,8 +15,6 @@ from cmr_node.phantom.body.left_ventricle import LeftVentricle
 from cmr_node.phantom.body.motion import contraction, ejection, filling, inlets_closed
 from cmr_node.phantom.body.tissues import Labels, Tissue
 
-_STEPS = 2048  #: entries of a table along the long axis
-
 
 @dataclass(frozen=True, slots=True)
 class RightVentricle:
@@ -43,23 +41,17 @@ class RightVentricle:
         top = np.float32(self.descent * beat - 2)
         level = (u - top) / np.float32(self.reach * left.length - top)
         inside = np.clip(level, 0, 1)
-        # Powers of every place would cost as much as all else here.
-        entry = (inside * (_STEPS - 1)).astype(np.int32)
-        fine = np.linspace(0, 1, _STEPS)
-        tapering = np.maximum(1 - fine**1.8, 1e-4) ** 0.75
-        bullet = np.maximum(1 - fine**2.4, 1e-4) ** 0.6
-        heights = (0.25 + 0.75 * tapering) * tapering**0.25
-        narrow = 1 - self.narrowing * beat
-        outer = (left.outer_radius * bullet).astype(np.float32)[entry]
-        width = (self.width * narrow * tapering).astype(np.float32)[entry]
-        tall = (self.height * (1 - 0.10 * beat) * heights).astype(np.float32)[entry]
-        half = np.float32(0.5) * width + np.float32(0.51) * outer + np.float32(0.5)
+        taper = np.maximum(1 - inside**1.8, np.float32(1e-4)) ** np.float32(0.75)
+        outer = left.outer_radius * np.maximum(1 - inside**2.4, np.float32(1e-4)) ** np.float32(0.6)
+        width = self.width * taper * np.float32(1 - self.narrowing * beat)
+        half = 0.5 * (width + 1.02 * outer) + np.float32(0.5)
         middle = outer + width - half
+        tall = np.float32(self.height * (1 - 0.10 * beat)) * (0.25 + 0.75 * taper) * taper**0.25
         centre = np.float32(0.10 * self.height) - np.float32(0.22 * self.height) * inside
         lean = (q - centre) / tall
-        slim = 1 - np.float32(0.13) * np.clip(lean, -3, 3)
+        narrow = 1 - np.float32(0.13) * np.clip(lean, -3, 3)
         # Wider below, where inflow and apex are, than in front.
-        f = np.hypot((p - middle) / (half * slim), lean)
+        f = np.hypot((p - middle) / (half * narrow), lean)
         body = (f - 1) * np.minimum(half, tall)
         # The lower surface lies flat on the diaphragm.
         body = blend_max(body, -(q + np.float32(0.86) * outer + np.float32(0.10) * p), 9)
