@@ -16,14 +16,11 @@ from cmr_node.phantom.scanner.scan import Stack, cuts, label_map
 GAP = 3.0
 
 
-def by_mask(patient: Patient, phase: float, *tissues: Tissue) -> float:
-    """ml: areas in the label maps of a gapless short-axis stack, times the slices' distance."""
-    stack = Stack(View.SAX, Cine(), slices=58, gap=GAP, shape=(110, 110), pixel_spacing=1.5)
-    pixels = sum(
-        np.isin(label_map(patient, cut, GAP, phase), tissues).sum()
-        for cut in cuts(patient, stack, (1,))
-    )
-    return float(pixels * 1.5**2 * GAP / 1000)
+def by_mask(patient: Patient, phase: float, *wanted: tuple[Tissue, ...]) -> list[float]:
+    """ml of each: areas in the label maps of a gapless short-axis stack times their distance."""
+    stack = Stack(View.SAX, Cine(), slices=58, gap=GAP, shape=(100, 100), pixel_spacing=1.5)
+    masks = np.stack([label_map(patient, cut, GAP, phase) for cut in cuts(patient, stack, (1,))])
+    return [float(np.isin(masks, tissues).sum() * 1.5**2 * GAP / 1000) for tissues in wanted]
 
 
 @pytest.mark.parametrize(("seed", "group"), list(enumerate(Group)))
@@ -31,9 +28,8 @@ def by_mask(patient: Patient, phase: float, *tissues: Tissue) -> float:
 def test_volumes_by_mask_and_by_integration_agree_within_two_per_cent(seed, group, phase):
     patient = Patient.draw(seed, group)
     truth = volumes(patient, phase)
-    assert by_mask(patient, phase, *LV_CAVITY) == pytest.approx(truth.left, rel=0.02)
-    assert by_mask(patient, phase, *LV_MUSCLE) == pytest.approx(truth.muscle, rel=0.02)
-    assert by_mask(patient, phase, Tissue.RV_BLOOD) == pytest.approx(truth.right, rel=0.02)
+    found = by_mask(patient, phase, LV_CAVITY, LV_MUSCLE, (Tissue.RV_BLOOD,))
+    assert found == pytest.approx([truth.left, truth.muscle, truth.right], rel=0.02)
 
 
 def test_the_grid_is_fine_enough():
@@ -47,9 +43,9 @@ def test_the_grid_is_fine_enough():
 @pytest.mark.parametrize("seed", range(3))
 def test_muscle_is_neither_made_nor_lost(seed, group):
     patient = Patient.draw(seed, group)
-    rest = volumes(patient, 0.0, 1.5).muscle
+    rest = volumes(patient, 0.0, 2.0).muscle
     for phase in (0.15, END_SYSTOLE, 0.5):
-        assert volumes(patient, phase, 1.5).muscle == pytest.approx(rest, rel=0.03)
+        assert volumes(patient, phase, 2.0).muscle == pytest.approx(rest, rel=0.03)
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -67,7 +63,8 @@ def test_a_healthy_heart_has_the_volumes_of_one(seed):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_the_groups_differ_as_the_diseases_do(seed):
-    normal, dilated, thick, _ = (measure(Patient.draw(seed, group), 2.0) for group in Group)
+    groups = Group.NORMAL, Group.DILATED, Group.HYPERTROPHIC
+    normal, dilated, thick = (measure(Patient.draw(seed, group), 2.0) for group in groups)
     assert dilated.end_diastole.left > normal.end_diastole.left + 30
     assert dilated.left_ejection_fraction < 0.42
     assert thick.mass_g > normal.mass_g + 15
@@ -99,8 +96,8 @@ def test_scar_moves_with_the_muscle_and_keeps_its_share():
     for patient in infarcts(3):
         share, *_ = scar_shares(patient)
         for phase in (0.0, END_SYSTOLE):
-            scar = by_mask(patient, phase, *SCARRED)
-            assert scar / by_mask(patient, phase, *LV_MUSCLE) == pytest.approx(share, abs=0.012)
+            scar, muscle = by_mask(patient, phase, SCARRED, LV_MUSCLE)
+            assert scar / muscle == pytest.approx(share, abs=0.012)
 
 
 def test_scar_reaches_as_deep_as_it_was_set():
