@@ -78,8 +78,10 @@ class Abdomen:
         self._spleen(label, x, y, z, lumps)
         self._stomach(label, x, y, z, lumps, folds)
         self._liver(label, points, lumps)
-        label[roof - z < 2.2 + 1.2 * lumps] = Tissue.MUSCLE
-        label[(roof - z > 2.6) & (roof - z < 4.0) & (label != Tissue.LIVER)] = Tissue.FAT
+        under = roof - z
+        label[under < 2.0 + 1.6 * lumps] = Tissue.MUSCLE
+        sheet = (under > 2.6) & (under < 3.4 + 5 * folds) & (label != Tissue.LIVER)
+        label[sheet] = Tissue.FAT
         crus = np.hypot((np.abs(x - 4) - 14) / 7, (y - 44) / 13) < 1
         label[crus] = Tissue.MUSCLE
 
@@ -129,7 +131,7 @@ class Abdomen:
         shape = shape + 0.9 * lumps + bent + 0.12 * folds
         shape = np.sqrt(np.maximum(shape, np.float32(1e-3)))
         out = (shape - 1) * min(rx, ry, rz)
-        label[out < 3] = Tissue.FAT
+        label[out < np.clip(1.5 + 6 * lumps, 0, 5)] = Tissue.FAT
         label[out < 0] = Tissue.MUSCLE
         # The emptier, the thicker and the more folded its wall.
         inner = out < -3.5 - (1 - self.meal) * np.clip(14 * np.abs(folds) + 4, 0, 14)
@@ -144,7 +146,8 @@ class Abdomen:
             self.liver_floor + 0.62 * (x + 110) - 0.25 * (y + 30) + 26 * lumps
         )  # thins to the left
         out = np.maximum(x - edge, 0.75 * (under - z))
-        label[out < 3] = Tissue.FAT
+        # Here it lies on its neighbours, there fat parts them.
+        label[out < np.clip(0.8 + 9 * lumps, 0, 6)] = Tissue.FAT
         liver = out < 0
         label[liver] = Tissue.LIVER
         one, other = (field.at(points) for field in self.tree)

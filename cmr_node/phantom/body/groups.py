@@ -15,7 +15,7 @@ import numpy as np
 from cmr_node.phantom.body.atria import Atria, Tube
 from cmr_node.phantom.body.fields import Field, Vector, unit
 from cmr_node.phantom.body.heart import Heart
-from cmr_node.phantom.body.left_ventricle import LeftVentricle, Papillary
+from cmr_node.phantom.body.left_ventricle import LeftVentricle, Lobes, Papillary
 from cmr_node.phantom.body.right_ventricle import RightVentricle
 from cmr_node.phantom.body.scar import Pattern, Scar
 
@@ -30,7 +30,7 @@ class Group(StrEnum):
 
 
 _RANGES = {  # cavity radius, wall, narrowing, descent, blunt, length; mm but for the shares
-    Group.NORMAL: ((22.5, 27.5), (7, 9.5), (0.30, 0.38), (12, 17), (2.3, 2.8), (82, 98)),
+    Group.NORMAL: ((22.2, 29.0), (6.5, 9.5), (0.285, 0.49), (11, 18), (2.3, 2.8), (82, 98)),
     Group.DILATED: ((29, 36), (6, 8.5), (0.07, 0.17), (4, 9), (2.8, 3.6), (90, 108)),
     Group.HYPERTROPHIC: ((20.5, 25), (10.5, 15), (0.34, 0.46), (9, 14), (2.2, 2.7), (80, 94)),
     Group.INFARCT: ((23, 31), (7.5, 9.5), (0.20, 0.32), (7, 12), (2.4, 3.2), (82, 98)),
@@ -78,10 +78,11 @@ def _left_ventricle(rng: np.random.Generator, group: Group) -> LeftVentricle:
         narrowing=narrowing,
         descent=descent,
         blunt=blunt,
-        lobes=(
-            float(rng.normal(0, 0.025)),
-            float(rng.normal(0, 0.025)),
-            float(rng.normal(0, 0.015)),
+        lobes=(_lobes(rng), _lobes(rng)),
+        dents=(
+            float(rng.uniform(0.006, 0.022)),
+            float(rng.uniform(0, 2 * np.pi)),
+            float(rng.uniform(0, 2 * np.pi)),
         ),
         thick_angle=float(np.radians(rng.uniform(120, 200))),
         thick_share=float(rng.uniform(0.4, 1.0) if asymmetric else rng.uniform(0, 0.12)),
@@ -90,6 +91,12 @@ def _left_ventricle(rng: np.random.Generator, group: Group) -> LeftVentricle:
         ripple=Field.draw(rng, 4, 7, 15),
         scar=_scar(rng, group),
     )
+
+
+def _lobes(rng: np.random.Generator) -> Lobes:
+    """Most ventricles are flattened towards the septum, so wider across it than along it."""
+    two, skew, three = rng.normal((-0.02, 0, 0), (0.035, 0.035, 0.022))
+    return float(two), float(skew), float(three)
 
 
 def _scar(rng: np.random.Generator, group: Group) -> Scar | None:
@@ -110,16 +117,16 @@ def _papillary_muscles(
     heads = []
     thick = (1.25 if group is Group.HYPERTROPHIC else 1.0) * (cavity_radius / 24) ** 0.5
     for degrees in (40.0, 262.0):
-        degrees += rng.normal(0, 8)
-        count = int(rng.integers(1, 4))
+        degrees += rng.normal(0, 9)
+        count, apart = int(rng.integers(1, 4)), rng.uniform(11, 24)
         for number in range(count):
-            angle = np.radians(degrees + 17 * (number - (count - 1) / 2) + rng.normal(0, 3))
+            angle = np.radians(degrees + apart * (number - (count - 1) / 2) + rng.normal(0, 4))
             heads.append(
                 Papillary(
                     cosine=float(np.cos(angle)),
                     sine=float(np.sin(angle)),
-                    out=float(rng.uniform(0.66, 0.80)),
-                    radius=float(thick * rng.uniform(4.4, 5.6) / count**0.4),
+                    out=float(rng.uniform(0.62, 0.92)),
+                    radius=float(thick * rng.uniform(3.8, 6.4) / count**0.4),
                     middle=float(rng.uniform(0.50, 0.60)),
                     half_length=float(rng.uniform(0.18, 0.28)),
                 )
@@ -131,11 +138,16 @@ def _right_ventricle(rng: np.random.Generator, group: Group, left: LeftVentricle
     weak = group is Group.DILATED
     root = _root(left)
     return RightVentricle(
-        width=float(rng.uniform(36, 47) * (1.06 if weak else 1)),
+        width=float(rng.uniform(37, 46) * (1.06 if weak else (left.cavity_radius / 25) ** 0.5)),
         height=float((8 + left.outer_radius) * rng.uniform(1.10, 1.24)),
         reach=float(rng.uniform(0.84, 0.95)),
         wall=float(rng.uniform(2.2, 3.4)),
-        narrowing=float(rng.uniform(0.18, 0.30) if weak else rng.uniform(0.34, 0.46)),
+        # Both ventricles eject the same blood, so they mostly contract alike.
+        narrowing=float(
+            rng.uniform(0.18, 0.30)
+            if weak
+            else 0.28 + 0.65 * left.narrowing + rng.uniform(-0.09, 0.09)
+        ),
         descent=float(left.descent * rng.uniform(1.3, 1.7)),
         outflow_radius=float(rng.uniform(12, 14.5)),
         pulmonary_valve=root + np.array([rng.uniform(2, 8), 27.0, rng.uniform(-6, -1)]),

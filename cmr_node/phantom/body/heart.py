@@ -125,11 +125,12 @@ class Heart:
     def _cover(self, label: Labels, local: Points, envelope: Points) -> None:
         """Epicardial fat, pericardium, and the fat outside it."""
         uneven = 1.6 * self.layers.at(local)
-        thick = self.fat * np.clip(0.75 + uneven, 0.08, 2.2)
+        thick = self.fat * np.clip(0.75 + uneven, 0, 2.2)
         # Most of the cushion lies in front and below, towards apex and right border.
         p, q, u = local
         low = np.clip(0.012 * (u - 10) - 0.010 * q + 0.008 * p + 0.7 * uneven, 0, 1.3)
-        sac = thick + np.float32(PERICARDIUM_MM)
+        # The pericardium thins out to what no image shows, mostly over the left ventricle.
+        sac = thick + np.float32(PERICARDIUM_MM) * np.clip(0.6 + 1.6 * uneven + 0.008 * p, 0, 1)
         yields = _YIELDS[label]
         label[yields & (envelope < sac + self.cushion * low)] = Tissue.FAT
         label[yields & (envelope < sac)] = Tissue.PERICARDIUM
@@ -163,8 +164,12 @@ class Heart:
         """
         p, q, u = local = self.local(points)
         swirl = self.layers.at(2.2 * local + np.float32(40 * phase))
-        gain = 1 + np.float32(0.07 + 0.05 * filling(phase)) * 2 * swirl
         out, into = ejection(phase), filling(phase)
+        gain = 1 + np.float32(0.07 + 0.05 * into) * 2 * swirl
+        # Where streams of unlike speed meet, blood is dark along a sheet that winds.
+        winding = np.array([[1.6], [1.6], [0.6]], np.float32) * local
+        sheet = self.layers.at(winding + 9 * swirl - np.float32(60 * phase))
+        gain *= 1 - np.float32(0.10 + 0.12 * max(out, into)) * np.exp(-((sheet / 0.06) ** 2))
         if out > 0:
             valve = self.atria.valve(self.left, phase)
             jet = to_segment(

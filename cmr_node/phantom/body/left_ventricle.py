@@ -23,6 +23,8 @@ from cmr_node.phantom.body.tissues import Labels, Tissue
 _STEPS = 1024  #: entries of a table along the long axis
 _TOP, _TIP = -0.12, 1.30  #: its range, in lengths of the ventricle
 ASCENT = 0.75  #: the wall at the apex, as a share of the wall elsewhere
+Lobes = tuple[float, float, float]
+"""Relative amplitudes of the radius: two lobes by cosine and sine, three by cosine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,8 @@ class LeftVentricle:
     narrowing: float  #: share of the cavity radius lost at end-systole
     descent: float  #: of the mitral ring at end-systole
     blunt: float  #: exponent of the bullet: larger is rounder, as in a dilated ventricle
-    lobes: tuple[float, float, float]  #: relative amplitude of the cavity's unroundness
+    lobes: tuple[Lobes, Lobes]  #: its unroundness at the base and at the apex
+    dents: tuple[float, float, float]  #: of the endocardium: relative depth, and two phases in rad
     thick_angle: float  #: rad; middle of the part that hypertrophy thickens
     thick_share: float  #: by how much, relative to ``wall``
     muscles: tuple[Papillary, ...]
@@ -109,6 +112,7 @@ class LeftVentricle:
         entry = np.clip((level - _TOP) * (_STEPS / (_TIP - _TOP)), 0, _STEPS - 1).astype(np.int32)
         table = self.profile(np.linspace(_TOP, _TIP, _STEPS))
         endo_rest, even = (radii.astype(np.float32)[entry] for radii in table)
+        endo_rest *= self._dented(cosine, sine, level)
         thickness = even - endo_rest
         if self.thick_share:
             along = cosine * np.float32(np.cos(self.thick_angle))
@@ -126,11 +130,21 @@ class LeftVentricle:
         epi = np.sqrt(endo**2 + (epi_rest**2 - endo_rest**2) * shortening)
         return endo, epi, endo_rest, epi_rest
 
-    def unroundness(self, cosine: Points, sine: Points) -> Points:
-        """By what the radii of a round ventricle are multiplied at an angle."""
+    def _dented(self, cosine: Points, sine: Points, level: Points) -> Points:
+        """By what the cavity's radius is multiplied: its wall is not of one thickness."""
+        deep, a, b = (np.float32(value) for value in self.dents)
+        waves = np.sin(4 * cosine + 5 * level + a) + np.sin(5 * sine - 4 * level + b)
+        return np.asarray(1 + deep * waves)
+
+    def unroundness(self, cosine: Points, sine: Points, level: Points) -> Points:
+        """By what the radii of a round ventricle are multiplied at an angle and level."""
         two, two_sine = cosine**2 - sine**2, 2 * cosine * sine
         three = cosine * (cosine**2 - 3 * sine**2)
-        a, b, c = self.lobes
+        share = np.clip(level, 0, 1)
+        a, b, c = (
+            np.float32(base) + np.float32(apex - base) * share
+            for base, apex in zip(*self.lobes, strict=True)
+        )
         return np.asarray(1 + a * two + b * two_sine + c * three)
 
     def locate(self, local: Points, phase: float) -> Wall:
@@ -143,7 +157,7 @@ class LeftVentricle:
         radii = self.radii(level, cosine, sine, beat)
         return Wall(
             level,
-            away / self.unroundness(cosine, sine),
+            away / self.unroundness(cosine, sine, level),
             radii[0],
             radii[1],
             cosine,
@@ -186,11 +200,11 @@ class LeftVentricle:
         p, q, _ = local
         # Folds run along the ventricle: the field is stretched fourfold that way.
         folds = self.ripple.at(local * np.array([[1], [1], [0.25]], np.float32))
-        height = (
-            self.trabeculation
-            * np.clip(1.9 * level - 0.75, 0.12, 1)
-            * np.clip(2.6 * np.abs(folds) + 0.9 * folds, 0, 1.3)
-        )
+        coarse = self.ripple.at(local * np.array([[0.45], [0.45], [0.15]], np.float32))
+        # Least on the septum, most at the free wall and towards the apex.
+        bushy = np.clip(1.9 * level - 0.70, 0.15, 1) + 0.25 * np.clip(0.4 - p / endo, 0, 1.4)
+        height = np.clip(2.6 * np.abs(folds) + 0.9 * folds, 0, 1.3) + np.clip(2 * coarse, 0, 0.9)
+        height *= np.float32(self.trabeculation) * bushy
         label[radius > endo - height] = Tissue.PAPILLARY
         for muscle in self.muscles:
             rise = (level - muscle.middle) / muscle.half_length
@@ -198,7 +212,8 @@ class LeftVentricle:
             reach = muscle.out + 0.16 * np.clip(rise, -1, 1) + 0.5 * np.clip(rise - 0.6, 0, 1)
             away = np.hypot(p + muscle.cosine * reach * endo, q - muscle.sine * reach * endo)
             girth = muscle.radius * np.sqrt(np.clip(1 - np.minimum(rise, 0) ** 2, 0, 1))
-            label[(away < girth) & (rise < 2)] = Tissue.PAPILLARY
+            # Furrowed, not a rod; and strands tie it to the trabeculae here and there.
+            label[(away < girth * (1 + 0.8 * folds + 0.5 * coarse)) & (rise < 2)] = Tissue.PAPILLARY
 
     def _mitral(self, label: Labels, local: Points, phase: float) -> None:
         """The leaflets: a lid in systole, two flaps into the cavity in diastole.

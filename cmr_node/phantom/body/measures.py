@@ -115,7 +115,9 @@ def scar_shares(patient: Patient) -> tuple[float, tuple[float, ...], tuple[float
     )
     cosine, sine = np.cos(angle), np.sin(angle)
     endo, epi, *_ = left.radii(level, cosine, sine, 0.0)
-    weight = (epi - endo) * (endo + depth * (epi - endo)) * left.unroundness(cosine, sine) ** 2
+    weight = (
+        (epi - endo) * (endo + depth * (epi - endo)) * left.unroundness(cosine, sine, level) ** 2
+    )
     scarred = _scarred(left.scar, cosine, sine, level, depth)
     where = segment(cosine, sine, level)
     all_of_it = np.bincount(where, weight, 18)[1:]

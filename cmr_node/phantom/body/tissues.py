@@ -92,7 +92,7 @@ def _table(tesla: float) -> dict[Tissue, Spin]:
     def of(low: float, high: float) -> float:
         return high if at3 else low
 
-    blood = Spin(of(1550, 1850), of(200, 150), 0.90, 0.09, of(450, 514))
+    blood = Spin(of(1550, 1850), of(200, 150), 0.90, 0.05, of(450, 514))
     muscle = Spin(of(1064, 1195), of(50, 45), 0.84, 0.13, of(540, 630))
     fat = Spin(of(260, 350), of(55, 50), 0.70, 0.10)
     return {

@@ -39,7 +39,7 @@ class Cine:
     tesla: float = 1.5
     across: int = 2  #: samples of a pixel along each side
     through: int = 3  #: samples through the slice
-    receive: Receive = field(default_factory=Receive)
+    receive: Receive = field(default_factory=lambda: Receive(coils=0.75))
 
 
 @dataclass(frozen=True, slots=True)
