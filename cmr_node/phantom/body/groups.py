@@ -94,7 +94,7 @@ def _left_ventricle(rng: np.random.Generator, group: Group) -> LeftVentricle:
 
 
 def _lobes(rng: np.random.Generator) -> Lobes:
-    """Most ventricles are flattened towards the septum, so wider across it than along it."""
+    """By eye: most ventricles are a little narrower from septum to free wall."""
     two, skew, three = rng.normal((-0.02, 0, 0), (0.035, 0.035, 0.022))
     return float(two), float(skew), float(three)
 
