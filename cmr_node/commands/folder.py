@@ -1,4 +1,4 @@
-"""What ``cmr-node standardise`` and ``cmr-node recognise`` do: a run over a folder, and its table."""
+"""A run of ``cmr-node standardise`` or ``cmr-node recognise`` over a folder, and its table."""
 
 from __future__ import annotations
 
