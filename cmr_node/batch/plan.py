@@ -115,8 +115,8 @@ class Plan:
 
     @property
     def key(self) -> str:
-        """Names the plan within its unit."""
-        facts = (self.unit, self.record.model_dump_json(), self.work)
+        """Names the plan within its unit; two stacks of one file differ in what shows them."""
+        facts = (self.unit, self.record.model_dump_json(), self.work, self.shown)
         return hashlib.sha256(repr(facts).encode()).hexdigest()
 
     def refused(self, reason: str, *, copied: bool, passing: bool = False) -> Plan:

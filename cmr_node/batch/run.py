@@ -57,7 +57,6 @@ class _Carried:
     unit: _Unit
     plan: Plan
     key: str
-    size_bytes: int = 0
     missing: int = 0
     made: list[Made] = field(default_factory=list)
 
@@ -148,7 +147,7 @@ class Run:
         if kind == b"problem":
             path, text = self._book.problem(unit.unit)
             record = Record.of_no_stack([path], "unreadable", text)
-            self._planned(unit, [Plan(unit.unit, record, ())])
+            self._planned(unit, [Plan(unit.unit, record, (), passing=True)])
             return
         rows = self._book.study(unit.unit)
         elsewhere = frozenset(self._book.uids_elsewhere(unit.unit))
@@ -158,7 +157,7 @@ class Run:
             if isinstance(results, Died):
                 paths = [path for path, _ in rows]
                 record = Record.of_no_stack(paths, "unreadable", results.reason)
-                results = [[Plan(unit.unit, record, ())]]
+                results = [[Plan(unit.unit, record, (), passing=True)]]
             self._planned(unit, results[0])
 
         self._pool.submit(plan_units, self._context, [item], then)
@@ -183,19 +182,22 @@ class Run:
         if blocked:
             self._give_up(carried, *blocked[0], passing=True)
             return
-        carried.size_bytes = sum(self._size(one.path) for one in plan.work)
-        if self._promised + carried.size_bytes > target.room_bytes():
+        makings = [
+            Making(one, self._context.parts / str(next(self._parts)), self._size(one.path))
+            for one in plan.work
+        ]
+        needed = sum(one.size_bytes for one in makings)
+        if self._promised + needed > target.room_bytes():
             self._give_up(carried, plan.work[0].path, os.strerror(errno.ENOSPC), passing=True)
             return
-        self._promised += carried.size_bytes
-        makings = [Making(one, self._context.parts / str(next(self._parts))) for one in plan.work]
+        self._promised += needed
         carried.missing, carried.made = len(makings), []
         for start in range(0, len(makings), MAKE):
             self._pool.submit(
                 carry_out,
                 self._context,
                 makings[start : start + MAKE],
-                lambda items, results: self._made(carried, items, results),
+                lambda items, results: self._made(carried, target, items, results),
             )
 
     def _size(self, path: bytes) -> int:
@@ -204,18 +206,17 @@ class Run:
         except OSError:  # gone meanwhile; who makes the file will say so
             return 0
 
-    def _made(self, carried: _Carried, makings: Sequence[Making], results: Results) -> None:
+    def _made(
+        self, carried: _Carried, target: Target, makings: Sequence[Making], results: Results
+    ) -> None:
         if isinstance(results, Died):
-            results = [Made(making, results.reason) for making in makings]
+            results = [Made(making, results.reason, passing=True) for making in makings]
+        self._promised -= sum(one.size_bytes for one in makings)
         carried.made += results
         carried.missing -= len(results)
         if carried.missing:
             return
-        self._promised -= carried.size_bytes
-        target = self._target
         faulty = next((one for one in carried.made if one.problem), None)
-        if target is None:
-            raise ValueError("nothing was to be written")
         if faulty is None:
             try:
                 made = [(one.making.work.path, one.making.part) for one in carried.made]

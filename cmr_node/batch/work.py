@@ -44,10 +44,11 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Making:
-    """One file to be made as ``part``."""
+    """One file to be made as ``part``, about as large as its source."""
 
     work: Work
     part: Path
+    size_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,10 @@
-"""What ``cmr-node standardise`` and ``cmr-node recognise`` share: options, a run, its table."""
+"""A run of ``cmr-node standardise`` or ``cmr-node recognise`` over a folder, and its table."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
 import hashlib
-import json
 import os
 import shutil
 import tempfile
@@ -13,93 +12,27 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress, TaskID
 from rich.table import Table
 
-from cmr_node.assemble.sequence import CardiacSequence
 from cmr_node.batch.book import Book
 from cmr_node.batch.plan import Context, Options
 from cmr_node.batch.pool import Pool
-from cmr_node.batch.report import Record, schema, write_report
+from cmr_node.batch.report import Record, write_report
 from cmr_node.batch.run import Run
 from cmr_node.batch.sheet import panels
 from cmr_node.batch.target import Target, fresh_parts, make_own_folder
 from cmr_node.batch.walk import Entry, file_at, walk
+from cmr_node.commands.folder_arguments import options_of, source_of
 from cmr_node.commands.progress import progress_bar
 from cmr_node.errors import ConfigurationError
-from cmr_node.geometry.standard_view import View
-from cmr_node.inference.pixels_alone import HeaderTrust
-from cmr_node.judgement import Trusting
-from cmr_node.outputs.uids import Producer
 from cmr_node.pictures.contact_sheet import contact_sheet
 from cmr_node.settings import Settings
 
 SHOWN_REASONS = 20
-SHEET_NAMES = (".png", ".html")
-SEQUENCES = [s for s in CardiacSequence if s is not CardiacSequence.OTHER]
-VIEWS = [view for view in View if view is not View.OTHER]
-
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add what both commands take."""
-    parser.add_argument(
-        "--json", type=Path, metavar="FILE", help="write one record a stack as a JSON list"
-    )
-    parser.add_argument(
-        "--sheet",
-        type=Path,
-        metavar="FILE",
-        help="draw each stack before and after; .png (further pages -2, -3 ...) or .html",
-    )
-    parser.add_argument(
-        "--workers",
-        type=int,
-        metavar="N",
-        default=len(os.sched_getaffinity(0)),
-        help="processes at work (default: one for each core)",
-    )
-    parser.add_argument(
-        "--dry-run", action="store_true", help="say what would be done and write no image"
-    )
-    parser.add_argument(
-        "--header",
-        type=HeaderTrust,
-        choices=list(HeaderTrust),
-        default=HeaderTrust.TRUSTED,
-        help="what the headers of this source are worth: trusted (default), untrusted (the "
-        "network corrects the pixels alone, once accepted), absent (it corrects them); patient "
-        "geometry is then not vouched for",
-    )
-    parser.add_argument(
-        "--accept-network",
-        action="store_true",
-        help="let the network correct against an untrusted header",
-    )
-    parser.add_argument(
-        "--sequence",
-        type=CardiacSequence,
-        choices=SEQUENCES,
-        help="what the images are where neither header nor file name tells",
-    )
-    parser.add_argument(
-        "--view",
-        type=View,
-        choices=VIEWS,
-        help="which view they show where neither header, name nor geometry tells",
-    )
-    parser.add_argument(
-        "--schema", action=_Schema, nargs=0, help="print the JSON Schema of --json and end"
-    )
-
-
-class _Schema(argparse.Action):
-    def __call__(self, parser: argparse.ArgumentParser, *unused: Any) -> None:
-        print(json.dumps(schema(), indent=2))
-        parser.exit()
 
 
 class _NothingThere(ConfigurationError):
@@ -117,9 +50,9 @@ def run_over(
         The arguments cannot be used; nothing was done.
     """
     began = time.monotonic()
-    source = _source(arguments, target)
+    source = source_of(arguments, target)
     written = None if target is None or arguments.dry_run else target
-    options = _options(arguments, settings, without_asked=without_asked)
+    options = options_of(arguments, settings, without_asked=without_asked)
     console = Console(highlight=False)
     log = (settings.observe.log_format, "ERROR")
     with (
@@ -251,63 +184,6 @@ def _plain(text: str) -> str:
 def _entries(source: Path) -> Iterator[Entry]:
     place = os.fsencode(source)
     return walk(place) if source.is_dir() else file_at(place, os.fsencode(source.name))
-
-
-def _options(arguments: argparse.Namespace, settings: Settings, *, without_asked: bool) -> Options:
-    policy = settings.standardise
-    return Options(
-        policy=policy,
-        producer=Producer(policy.device_serial, policy.station_name),
-        trusting=Trusting(arguments.header, arguments.accept_network),
-        sequence=arguments.sequence,
-        view=arguments.view,
-        without_asked=without_asked,
-    )
-
-
-def _source(arguments: argparse.Namespace, target: Path | None) -> Path:
-    """SOURCE as an absolute path, all arguments checked against each other."""
-    source: Path = arguments.source
-    if not source.exists():
-        raise ConfigurationError(f"SOURCE {source} is not there")
-    if arguments.workers < 1:
-        raise ConfigurationError(f"--workers {arguments.workers}; allowed: 1 or more")
-    if arguments.accept_network and arguments.header is not HeaderTrust.UNTRUSTED:
-        raise ConfigurationError("--accept-network goes with --header untrusted only")
-    sheet = arguments.sheet
-    if sheet and sheet.suffix.lower() not in SHEET_NAMES:
-        raise ConfigurationError(f"--sheet {sheet}; allowed: a name that ends in .png or .html")
-    real = source.resolve()
-    for name, path in (("--json", arguments.json), ("--sheet", sheet)):
-        if path and not path.resolve().parent.is_dir():
-            raise ConfigurationError(f"{name} {path}: there is no folder {path.parent}")
-        if path and path.is_dir():
-            raise ConfigurationError(f"{name} {path} is a folder; allowed: a file, or a new name")
-        if path and real in (path.resolve(), *path.resolve().parents):
-            raise ConfigurationError(f"{name} {path} lies in SOURCE, where nothing is written")
-        if path and target and _is_result(path.resolve(), real, target.resolve()):
-            raise ConfigurationError(f"{name} {path} is where a result goes; allowed: a new name")
-    if target is not None:
-        _check_apart(real, target)
-    return real
-
-
-def _is_result(path: Path, source: Path, target: Path) -> bool:
-    """Whether what is made of a file of the source goes to ``path``."""
-    root = source if source.is_dir() else source.parent
-    return target in path.parents and (root / path.relative_to(target)).exists()
-
-
-def _check_apart(source: Path, target: Path) -> None:
-    real = target.resolve()
-    if target.exists() and not target.is_dir():
-        raise ConfigurationError(f"TARGET {target} is a file; allowed: a folder, or a new name")
-    folder = source if source.is_dir() else source.parent
-    if real == folder or folder in real.parents or real in folder.parents:
-        raise ConfigurationError(
-            f"TARGET {target} and SOURCE {source} must not lie in each other: nothing is ever "
-            "written into a source"
-        )
 
 
 def _state_folder(source: Path) -> Path:

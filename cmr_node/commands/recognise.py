@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 
 from cmr_node.commands.arguments import Commands, add_command
-from cmr_node.commands.folder import add_options, run_over
+from cmr_node.commands.folder import run_over
+from cmr_node.commands.folder_arguments import add_options
 from cmr_node.settings import Settings
 
 

@@ -29,7 +29,7 @@ IMAGE_IO = "MetaImageIO"
 """Named, so that SimpleITK goes by neither the name of a file nor its content."""
 
 _OPPOSITE = str.maketrans("RLAPIS", "LRPASI")
-_COMPRESSION = 6  # zlib's own default
+_COMPRESSION = 3  # see ``nifti``
 _image_file_reader: Any = SimpleITK.ImageFileReader  # SimpleITK's has no types
 
 

@@ -24,7 +24,7 @@ from cmr_node.volumes.streams import check_size, opened, take_voxels
 from cmr_node.volumes.volume import Volume, Voxels
 
 COMMENT = 6  # NIFTI_ECODE_COMMENT
-_COMPRESSION = 6  # gzip's own default
+_COMPRESSION = 3  # of a noisy cine as small as 6 makes it, to 0.4 %, in two fifths of the time
 
 
 def is_gzipped(path: Path) -> bool:

@@ -176,3 +176,11 @@ def test_a_plan_that_is_done_anew_is_said_once(book: Book) -> None:
     for _ in range(2):
         book.say(plan(), plan().key)
     assert len(list(book.said())) == 1
+
+
+def test_two_stacks_of_one_file_are_both_said(book: Book) -> None:
+    book.begin(STUDY, "print")
+    for frame in range(2):
+        one = replace(plan(), shown=Shown(b"a", frame))
+        book.say(one, one.key)
+    assert len(list(book.said())) == 2
