@@ -14,6 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -36,7 +37,7 @@ from cmr_node.phantom.sheet import contact_sheet
 from cmr_node.phantom.study import instances
 from cmr_node.settings import Settings
 
-ALL = "all"
+ALL, ANY = "all", "any"
 SMALLEST = 16  #: columns
 FIELD_OF_VIEW = 358.4  #: mm, along the rows
 VENDORS = (Vendor.SIEMENS, Vendor.GE, Vendor.PHILIPS)
@@ -52,6 +53,7 @@ def add_to(commands: Commands) -> None:
         "  cmr-node phantom out\n"
         "  cmr-node phantom out --patients 20 --seed 100 --vendor all --field 3 --workers 4\n"
         "  cmr-node phantom out --fault unlogged:rot90cw@cine_sax --fault late@lge_sax\n"
+        "  cmr-node phantom out --patients 8 --turn any\n"
         "  cmr-node phantom out --fault dropped:2 --fault duplicated:1@t2_sax"
         " --fault unplaced@t1_sax",
     )
@@ -74,6 +76,14 @@ def add_to(commands: Commands) -> None:
     )
     parser.add_argument(
         "--field", type=float, choices=[1.5, 3.0], default=1.5, help="tesla (default: 1.5)"
+    )
+    parser.add_argument(
+        "--turn",
+        type=_turn,
+        default=0.0,
+        metavar="DEG",
+        help="by how much the short axis is planned turned in its plane, clockwise; any: each "
+        "patient by an angle of its own, from the whole circle (default: 0)",
     )
     parser.add_argument(
         "--fault",
@@ -149,9 +159,15 @@ def _plans(arguments: argparse.Namespace) -> Iterator[list[Plan]]:
                 rows=round(columns * 13 / 16),
                 columns=columns,
                 pixel_spacing=round(FIELD_OF_VIEW / columns, 3),
+                turn_deg=_turn_of(seed) if arguments.turn is None else arguments.turn,
             )
             for vendor in vendors
         ]
+
+
+def _turn_of(seed: int) -> float:
+    """An angle from the whole circle, the same for all vendors."""
+    return round(float(np.random.default_rng([seed, 9]).uniform(-180, 180)), 1)
 
 
 def _written(out: Path, plans: Sequence[list[Plan]], workers: int) -> Iterator[list[Case]]:
@@ -196,6 +212,16 @@ def _count(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{number}, allowed is 1 or more")
     return number
+
+
+def _turn(text: str) -> float | None:
+    """An angle; None means any."""
+    if text == ANY:
+        return None
+    angle_deg = float(text)
+    if not -360 <= angle_deg <= 360:
+        raise argparse.ArgumentTypeError(f"{text}, allowed are -360 to 360 degrees and {ANY}")
+    return angle_deg
 
 
 def _columns(text: str) -> int:

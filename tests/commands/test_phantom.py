@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from matplotlib.image import imread
 
 from cmr_node.cli import main
+from cmr_node.commands.phantom import _turn_of
 from cmr_node.phantom.sheet import COLUMNS, Row, contact_sheet
 
 TINY = ["--slices", "3", "--phases", "2", "--matrix", "32"]
@@ -90,3 +92,25 @@ def test_a_sheet_of_many_patients_goes_on_on_further_pages(
     assert [page.name for page in pages] == ["sheet.png", "sheet-2.png", "sheet-3.png"]
     heights = [imread(page).shape[0] for page in pages]
     assert heights[0] == heights[1] > heights[2]
+
+
+def test_the_short_axis_is_turned_as_asked_and_the_truth_says_so(tmp_path: Path) -> None:
+    assert main(["phantom", str(tmp_path), *TINY, "--turn", "90"]) == 0
+    truth = json.loads(next(tmp_path.glob("*/truth/truth.json")).read_text())
+    turned = {one["n"] for one in truth["series"] if one["view"] == "sax"}
+    assert turned == {"rot90cw"}
+    assert {one["h"]["orientation"] for one in truth["series"] if one["view"] == "sax"} == turned
+
+
+def test_any_turn_is_each_patients_own_and_the_same_again() -> None:
+    angles_deg = [_turn_of(seed) for seed in range(40)]
+    assert angles_deg == [_turn_of(seed) for seed in range(40)]
+    assert len(set(angles_deg)) == 40
+    assert min(angles_deg) < -90 < 90 < max(angles_deg)
+
+
+@pytest.mark.parametrize("angle", ["nan", "400", "left"])
+def test_a_turn_that_is_no_angle_is_refused(tmp_path: Path, angle: str) -> None:
+    with pytest.raises(SystemExit) as done:
+        main(["phantom", str(tmp_path / "out"), "--turn", angle])
+    assert done.value.code == 2
