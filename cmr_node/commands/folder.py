@@ -56,7 +56,7 @@ def run_over(
     console = Console(highlight=False)
     log = (settings.observe.log_format, "ERROR")
     with (
-        _workplace(source, written, options) as (context, book, place),
+        _prepared(source, written, options) as (context, book, place),
         Pool.open(arguments.workers, settings.work.job_timeout, log) as pool,
         progress_bar(console) as progress,
     ):
@@ -94,7 +94,7 @@ def run_over(
 
 
 @contextlib.contextmanager
-def _workplace(
+def _prepared(
     source: Path, written: Path | None, options: Options
 ) -> Iterator[tuple[Context, Book, Target | None]]:
     """Where the run works: its book, and the target if one is written.
