@@ -19,7 +19,8 @@ from cmr_node.phantom.body.groups import Group
 from cmr_node.phantom.body.tissues import Tissue
 from cmr_node.phantom.dicom.enhanced import multi_frame
 from cmr_node.phantom.scanner.acquire import Receive
-from cmr_node.phantom.scanner.render import Cine, cine_contrast
+from cmr_node.phantom.scanner.planes import view_planes
+from cmr_node.phantom.scanner.render import Cine, cine_contrast, render_cine
 from cmr_node.phantom.study import Plan, simulate_study, truth, write_study
 
 SMALL = {"slices": 3, "phases": 2, "rows": 50, "columns": 60, "pixel_spacing": 4.0, "gap": 24.0}
@@ -332,3 +333,20 @@ def test_dciodvfy_finds_no_error(tmp_path, changes):
         sop_class = "EnhancedMRImage" if changes.get("multi_frame") else "MRImage"
         assert sop_class in (done.stderr + done.stdout).split()
         assert "Error" not in done.stderr + done.stdout
+
+
+def test_a_slice_far_below_the_right_ventricle_divides_by_nothing() -> None:
+    """Seed 2 once had a pixel where the right ventricle's outline divided by zero."""
+    patient = Patient.draw(2, Group.NORMAL)
+    planes = view_planes(
+        patient.heart,
+        View.SAX,
+        shape=(208, 256),
+        pixel_spacing=1.4,
+        slices=10,
+        gap=10.0,
+        rng=np.random.default_rng([2, 0, list(View).index(View.SAX)]),
+    )
+    noise = np.random.default_rng([2, 1, 8])
+    images = render_cine(patient, planes[8], 25, Cine(), noise)
+    assert images.shape == (25, 208, 256)
