@@ -23,6 +23,7 @@ from cmr_node.dicom.raw import put_raw, put_texts, raw_bytes, texts
 from cmr_node.outputs.codes import code, name_scheme
 from cmr_node.outputs.equipment import equip
 from cmr_node.outputs.functional_groups import frame_groups, shared_group
+from cmr_node.outputs.suitability import is_ours
 from cmr_node.outputs.uids import Producer, derive_uid, derived_uid
 
 SERIES_FACTOR = 1000
@@ -81,13 +82,24 @@ def _identity(
         for item in group.get("MRImageFrameTypeSequence") or []:
             frame_type = texts(item, "FrameType")[2:] or ("OTHER",)
             put_texts(item, "FrameType", "DERIVED", second, *frame_type)
-    number = "".join(texts(source, "SeriesNumber"))
-    root = int(number) if re.fullmatch(r"\d{1,6}", number) else 0
-    put_texts(ds, "SeriesNumber", str(SERIES_FACTOR * root + derivation.series_kind))
-    _describe_series(ds, source, derivation.series_prefix)
+    put_texts(ds, "SeriesNumber", str(series_number(source, derivation.series_kind)))
+    describe_series(ds, source, derivation.series_prefix)
 
 
-def _describe_series(ds: Dataset, source: Dataset, prefix: str) -> None:
+def series_number(source: Dataset, kind: int) -> int:
+    """SeriesNumber of what is made of ``source``: SERIES_FACTOR times the scanner's, and ``kind``.
+
+    Kinds: 1 image, 2 SEG, 3 SR, 6 secondary capture, 8 key objects.  Of an image this product
+    derived, the scanner's number is taken out of its own.
+    """
+    text = "".join(texts(source, "SeriesNumber"))
+    number = int(text) if re.fullmatch(r"\d{1,9}", text) else 0
+    if is_ours(source):
+        number //= SERIES_FACTOR
+    return SERIES_FACTOR * number * (number < SERIES_FACTOR**2) + kind
+
+
+def describe_series(ds: Dataset, source: Dataset, prefix: str) -> None:
     """Put ASCII before the source's SeriesDescription, whose bytes stay if they fit.
 
     A text too long is cut by characters, where its character set can be trusted; where not,

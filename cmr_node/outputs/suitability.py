@@ -26,6 +26,12 @@ def is_enhanced(ds: Dataset) -> bool:
     return texts(ds, "SOPClassUID") == (str(EnhancedMRImageStorage),)
 
 
+def is_ours(ds: Dataset) -> bool:
+    """Whether a data set is an object of this product."""
+    made_by = (texts(ds, "Manufacturer"), texts(ds, "ManufacturerModelName"))
+    return made_by == ((MANUFACTURER,), (MANUFACTURER_MODEL_NAME,))
+
+
 def check_suitable(ds: FileDataset) -> None:
     """Refuse what must not be re-indexed automatically, by whatever operation.
 
@@ -38,8 +44,7 @@ def check_suitable(ds: FileDataset) -> None:
     sop_class = "".join(texts(ds, "SOPClassUID"))
     if sop_class not in (MRImageStorage, EnhancedMRImageStorage):
         raise RefusedStack(f"SOP class {sop_class!r}; allowed: MR Image, Enhanced MR Image")
-    made_by = (texts(ds, "Manufacturer"), texts(ds, "ManufacturerModelName"))
-    if made_by == ((MANUFACTURER,), (MANUFACTURER_MODEL_NAME,)):
+    if is_ours(ds):
         raise RefusedStack("an object that this product made; allowed: images of a scanner")
     if "MOSAIC" in _image_type(ds):
         raise RefusedStack("ImageType MOSAIC: a grid of slices, not one plane")

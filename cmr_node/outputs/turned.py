@@ -90,7 +90,7 @@ def turned_instance(
     ds[tag_of("PixelData")] = DataElement(tag_of("PixelData"), vr, turned)
 
     stamp(ds, source, derivation, producer, enhanced=is_enhanced(source))
-    ds.file_meta = _file_meta(ds, syntax)
+    ds.file_meta = file_meta(ds, syntax)
     return ds
 
 
@@ -142,7 +142,7 @@ def _record_loss(ds: Dataset, source: Dataset, syntax: UID, size_bytes: int) -> 
     put_texts(ds, "LossyImageCompressionMethod", method)
 
 
-def _file_meta(ds: Dataset, syntax: UID) -> FileMetaDataset:
+def file_meta(ds: Dataset, syntax: UID) -> FileMetaDataset:
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = UID("".join(texts(ds, "SOPClassUID")))
     meta.MediaStorageSOPInstanceUID = UID("".join(texts(ds, "SOPInstanceUID")))
