@@ -44,11 +44,13 @@ def frame_planes(ds: Dataset, shape: tuple[int, int]) -> list[PlaneText]:
     UnusableGeometry
         A frame whose plane is incomplete or wrong.
     """
-    shared = shared_group(ds)
-    return [
-        _plane([_macro(group, shared, *macro, number) for macro in _MACROS], shape)
-        for number, group in enumerate(frame_groups(ds), start=1)
-    ]
+    return [frame_plane(ds, shape, frame) for frame in range(len(frame_groups(ds)))]
+
+
+def frame_plane(ds: Dataset, shape: tuple[int, int], frame: int) -> PlaneText:
+    """The plane of one frame, zero-based; raises as ``frame_planes``."""
+    group, shared = frame_groups(ds)[frame], shared_group(ds)
+    return _plane([_macro(group, shared, *macro, frame + 1) for macro in _MACROS], shape)
 
 
 def turn_frames(ds: Dataset, operation: Orientation, shape: tuple[int, int]) -> None:

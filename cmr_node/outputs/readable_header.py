@@ -138,8 +138,8 @@ def readable_header(source: Dataset) -> Dataset:
         if values:
             setattr(header, keyword, values[0] if len(values) == 1 else list(values))
     for keyword in _COUNTS:
-        number = "".join(texts(source, keyword))
-        if number.isdecimal():
+        number = source.get(keyword)
+        if isinstance(number, int):
             setattr(header, keyword, int(number))
     for keyword in _WANTED:
         setattr(header, keyword, "")

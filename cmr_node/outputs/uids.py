@@ -7,6 +7,7 @@ whichever host does it and however often; anything that changes the bytes change
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 from dataclasses import astuple, dataclass
 
 from cmr_node import __version__
@@ -53,3 +54,11 @@ def derive_uid(*parts: str) -> str:
 def derived_uid(kind: str, source_uid: str, step: str, producer: Producer) -> str:
     """The UID of what ``producer`` makes of ``source_uid`` in one step."""
     return derive_uid(kind, source_uid, step, *astuple(producer))
+
+
+def result_uid(kind: str, sources: Iterable[str], step: str, producer: Producer) -> str:
+    """The UID of what ``producer`` makes of several sources, in their order, in one step.
+
+    ``step`` says everything else that the bytes depend on.
+    """
+    return derive_uid(kind, *sources, step, *astuple(producer))
