@@ -2,8 +2,9 @@
 
 The promise kept here: what was handed to delivery is sent until the peer has it, the peer has
 refused it for good, or ``deliver.give_up_after`` is over; then it is a dead letter that
-``retry`` revives.  An attempt that dies in the middle is made again; the peer then meets the
-same UIDs with the same bytes, so it holds each object once.
+``retry`` revives.  What a destination does not take goes to it as the next best, within the same
+attempt, and is remembered (``store.next_best``).  An attempt that dies in the middle is made
+again; the peer then meets the same UIDs with the same bytes, so it holds each object once.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from cmr_node.store.deliveries import Deliveries, DueDelivery, ItemOutcome
 from cmr_node.store.files import Files
 from cmr_node.store.index import StudyVersion
 from cmr_node.store.ledger import Ledger
+from cmr_node.store.next_best import Capabilities
 from cmr_node.store.tables import DeliveryState, ItemState
 from cmr_node.telemetry import SENT
 
@@ -103,6 +105,7 @@ class Deliverer:
     ) -> None:
         self.settings = settings
         self.deliveries = deliveries
+        self.capabilities = Capabilities(deliveries.database)
         self.files = files
         self.send = send
         self.now = now
@@ -123,27 +126,18 @@ class Deliverer:
 
     def _attempt(self, due: DueDelivery, peer: Peer) -> None:
         uid = due.study_instance_uid
-        paths = {
-            self.files.path_of(item): item for item in self.deliveries.pending_items(uid, peer.name)
-        }
-        batch: list[ItemOutcome] = []
         delivered, error, said = 0, "", ""
         try:
-            for outcome in self.send(peer, list(paths)):
+            for outcome in self._outcomes(uid, peer):
                 SENT.labels(peer.name, outcome.meaning.value).inc()
-                batch.append(_item(paths[outcome.path], outcome))
                 if outcome.meaning is Meaning.DELIVERED:
                     delivered += 1
                 else:
                     error = outcome.comment
                     # The peer's own words may name the patient: they are for ``status`` only.
                     said = error if outcome.status is None else describe(outcome.status)
-                if len(batch) >= RECORDED_AT_ONCE:
-                    self._record(peer, batch)
         except NodeError as broken:
             error = said = str(broken)
-        finally:
-            self._record(peer, batch)
         pending = len(self.deliveries.pending_items(uid, peer.name))
         refused = self.deliveries.refused_items(uid, peer.name)
         follows = what_next(
@@ -162,11 +156,37 @@ class Deliverer:
             error="" if follows.state is DeliveryState.DELIVERED else error,
         )
 
-    def _record(self, peer: Peer, batch: list[ItemOutcome]) -> None:
-        if batch:
-            attempts = self.settings.deliver.permanent_attempts
-            self.deliveries.record_outcomes(peer.name, batch, attempts)
-            batch.clear()
+    def _outcomes(self, uid: str, peer: Peer) -> Iterator[Outcome]:
+        """Send what is pending, then what became so as next best; every outcome is recorded."""
+        tried: set[str] = set()
+        while items := [
+            item for item in self.deliveries.pending_items(uid, peer.name) if item not in tried
+        ]:
+            tried.update(items)
+            paths = {self.files.path_of(item): item for item in items}
+            batch: list[tuple[str, Outcome]] = []
+            try:
+                for outcome in self.send(peer, list(paths)):
+                    batch.append((paths[outcome.path], outcome))
+                    yield outcome
+                    if len(batch) >= RECORDED_AT_ONCE:
+                        self._record(peer, batch)
+            finally:
+                self._record(peer, batch)
+
+    def _record(self, peer: Peer, batch: list[tuple[str, Outcome]]) -> None:
+        if not batch:
+            return
+        classes = {
+            outcome.sop_class_uid: outcome.class_taken
+            for _, outcome in batch
+            if outcome.class_taken is not None
+        }
+        if classes:
+            self.capabilities.learn(peer.name, classes, self.now())
+        attempts = self.settings.deliver.permanent_attempts
+        self.deliveries.record_outcomes(peer.name, [_item(*one) for one in batch], attempts)
+        batch.clear()
 
     def _close(self, due: DueDelivery, error: str) -> None:
         logger.error("study %s to %s: %s", due.study_instance_uid, due.destination, error)
@@ -186,6 +206,7 @@ def _item(sop_instance_uid: str, outcome: Outcome) -> ItemOutcome:
         refused=outcome.meaning is Meaning.REFUSED,
         status=outcome.status,
         comment=outcome.comment,
+        class_refused=outcome.class_taken is False,
     )
 
 

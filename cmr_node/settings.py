@@ -252,6 +252,17 @@ class Peer(Section):
         (), description='What the node delivers to it: "derived", "original" or both.'
     )
 
+    segmentation: Literal["binary", "label_map"] = Field(
+        "binary",
+        description="How outlines go to it: as Segmentation, or as Label Map Segmentation "
+        "(2024) and, where it does not take that, as Segmentation.",
+    )
+    secondary_capture: Literal["never", "fallback", "always"] = Field(
+        "fallback",
+        description="Whether a page of pictures goes to it: never, where it does not take "
+        "segmentations or reports, or always.",
+    )
+
     @field_validator("ae_title")
     @classmethod
     def _title(cls, title: str) -> str:

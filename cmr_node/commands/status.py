@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -46,7 +47,7 @@ def status(arguments: argparse.Namespace, settings: Settings) -> int:
         if arguments.json:
             print(json.dumps(_document(overview, studies), default=_text, indent=2))
         else:
-            _show(studies, overview.totals(), dead)
+            _show(studies, overview.totals(), dead, overview.capabilities())
     finally:
         database.close()
     return 1 if dead or any(study.state == "failed" for study in studies) else 0
@@ -61,6 +62,7 @@ def _document(overview: Overview, studies: list[StudyOverview]) -> dict[str, Any
             {"destination": destination, "instances": count, "since": since}
             for destination, count, since in overview.backlog()
         ],
+        "capabilities": overview.capabilities(),
         "studies": [asdict(study) for study in studies],
     }
 
@@ -71,7 +73,12 @@ def _text(value: object) -> str:
     raise TypeError(f"{type(value).__name__} has no place in the status document")
 
 
-def _show(studies: list[StudyOverview], totals: dict[str, int], dead: int) -> None:
+def _show(
+    studies: list[StudyOverview],
+    totals: dict[str, int],
+    dead: int,
+    capabilities: list[dict[str, Any]],
+) -> None:
     console = Console(highlight=False)
     for study in studies:
         console.print(_heading(study))
@@ -82,10 +89,23 @@ def _show(studies: list[StudyOverview], totals: dict[str, int], dead: int) -> No
                 console.print(line)
         for delivery in study.deliveries:
             console.print("  " + _delivery(delivery))
+    for line in _refused_classes(capabilities):
+        console.print(line)
     console.print(
         f"{totals['studies']} studies, {totals['instances']} instances, "
         f"{totals['bytes'] / 1e6:.1f} MB; {totals['aside']} kept aside, {dead} dead letters"
     )
+
+
+def _refused_classes(capabilities: list[dict[str, Any]]) -> Iterator[str]:
+    """A line for each destination that does not take everything; ``--json`` has what it takes."""
+    refused: dict[str, list[str]] = {}
+    for one in capabilities:
+        if not one["taken"]:
+            said = f"{escape(one['sop_class'])} ({one['learned_at']:%Y-%m-%d})"
+            refused.setdefault(one["destination"], []).append(said)
+    for destination, classes in refused.items():
+        yield f"{destination} does not take [yellow]{', '.join(classes)}[/yellow]"
 
 
 def _heading(study: StudyOverview) -> str:

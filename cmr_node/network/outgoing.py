@@ -25,6 +25,7 @@ from pydicom.uid import (
 from cmr_node.dicom.header import is_uid
 from cmr_node.dicom.part10 import MAX_META_BYTES, read_meta
 from cmr_node.dicom.reading import read
+from cmr_node.dicom.sop_classes import class_name
 from cmr_node.dicom.words import layout, pixel_data, stored_words
 from cmr_node.errors import BadInstance, PeerRefused, UndecodablePixels, UnreadableHeader
 from cmr_node.network.requestor import PIECE_BYTES, Proposed
@@ -130,7 +131,8 @@ def choose(file: Outgoing, proposed: Sequence[Proposed], accepted: Mapping[int, 
             if agreed == syntax and asked == file.sop_class_uid:
                 return Chosen(context_id, syntax)
     raise PeerRefused(
-        f"the peer takes no {UID(file.sop_class_uid).name} in {UID(file.transfer_syntax_uid).name}"
+        f"the peer takes no {class_name(file.sop_class_uid)} in "
+        f"{UID(file.transfer_syntax_uid).name}"
     )
 
 

@@ -43,13 +43,18 @@ ENOUGH_FOR_ANOTHER = 4  # files that make a further association worth its negoti
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one file; ``status`` is None where the peer did not answer for it."""
+    """What became of one file; ``status`` is None where the peer did not answer for it.
+
+    ``class_taken`` is what the negotiation said of its SOP class; None where it came to none.
+    """
 
     path: Path
     sop_instance_uid: str
     meaning: Meaning
     status: int | None
     comment: str
+    sop_class_uid: str = ""
+    class_taken: bool | None = None
 
     @property
     def delivered(self) -> bool:
@@ -198,8 +203,11 @@ class _Transfer:
     def _one_file(self, association: Requested, file: Outgoing) -> Outcome:
         try:
             chosen = choose(file, self._route.contexts, association.accepted)
+        except PeerRefused as error:
+            return _outcome(file, Meaning.REFUSED, None, str(error), class_taken=False)
+        try:
             size_bytes, pieces = data_set(file, chosen.transfer_syntax_uid)
-        except (BadInstance, PeerRefused) as error:
+        except BadInstance as error:
             return _outcome(file, Meaning.REFUSED, None, str(error))
         except OSError as error:
             return _outcome(file, Meaning.RETRY, None, f"cannot be read: {error}")
@@ -207,8 +215,22 @@ class _Transfer:
             chosen.context_id, file.sop_class_uid, file.sop_instance_uid, size_bytes, pieces
         )
         words = f"{describe(status)}: {comment}" if comment else describe(status)
-        return _outcome(file, meaning_of(status), status, words)
+        return _outcome(file, meaning_of(status), status, words, class_taken=True)
 
 
-def _outcome(file: Outgoing, meaning: Meaning, status: int | None, comment: str) -> Outcome:
-    return Outcome(file.path, file.sop_instance_uid, meaning, status, comment)
+def _outcome(
+    file: Outgoing,
+    meaning: Meaning,
+    status: int | None,
+    comment: str,
+    class_taken: bool | None = None,
+) -> Outcome:
+    return Outcome(
+        file.path,
+        file.sop_instance_uid,
+        meaning,
+        status,
+        comment,
+        file.sop_class_uid,
+        class_taken,
+    )

@@ -6,7 +6,7 @@ refused it for good; an attempt has a number of its own, and only the newest can
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,6 +15,13 @@ from sqlalchemy import Connection, and_, select, update
 
 from cmr_node.store.database import Database
 from cmr_node.store.index import insert
+from cmr_node.store.next_best import (
+    chains,
+    choose_taken,
+    go_over_to_next_best,
+    without_next_best,
+    write_next_best,
+)
 from cmr_node.store.tables import Delivery, DeliveryItem, DeliveryState, Instance, ItemState
 
 
@@ -32,13 +39,17 @@ class DueDelivery:
 
 @dataclass(frozen=True, slots=True)
 class ItemOutcome:
-    """What one C-STORE came to; ``state`` PENDING if it is worth another attempt."""
+    """What one C-STORE came to; ``state`` PENDING if it is worth another attempt.
+
+    ``class_refused``: the peer takes its SOP class in no transfer syntax.
+    """
 
     sop_instance_uid: str
     state: ItemState
     refused: bool
     status: int | None
     comment: str
+    class_refused: bool = False
 
 
 class Deliveries:
@@ -106,7 +117,11 @@ class Deliveries:
     def record_outcomes(
         self, destination: str, outcomes: Sequence[ItemOutcome], permanent_attempts: int
     ) -> None:
-        """Write what the peer answered; a permanent refusal is final after some attempts."""
+        """Write what the peer answered; a permanent refusal is final after some attempts.
+
+        A refusal of the SOP class is so at once where something else can go in its place, which
+        is then pending.
+        """
         with self.database.writing() as connection:
             for outcome in outcomes:
                 item = and_(
@@ -117,7 +132,13 @@ class Deliveries:
                     select(DeliveryItem.refusals).where(item)
                 ).scalar_one()
                 refusals += outcome.refused
-                given_up = outcome.refused and refusals >= permanent_attempts
+                given_up = outcome.refused and (
+                    refusals >= permanent_attempts
+                    or (
+                        outcome.class_refused
+                        and go_over_to_next_best(connection, destination, outcome.sop_instance_uid)
+                    )
+                )
                 connection.execute(
                     update(DeliveryItem)
                     .where(item)
@@ -155,13 +176,14 @@ class Deliveries:
             )
 
     def refused_items(self, study_uid: str, destination: str) -> list[tuple[int | None, str]]:
-        """Status and comment of each instance that was refused for good."""
+        """Status and comment of each instance refused for good in whose place nothing goes."""
         with self.database.reading() as connection:
             rows = connection.execute(
                 select(DeliveryItem.status, DeliveryItem.comment)
                 .where(DeliveryItem.study_instance_uid == study_uid)
                 .where(DeliveryItem.destination == destination)
                 .where(DeliveryItem.state == ItemState.REFUSED)
+                .where(without_next_best())
             )
             return [(status, comment) for status, comment in rows]
 
@@ -192,12 +214,16 @@ def want(
     destination: str,
     uids: Sequence[str],
     at: datetime,
+    next_best: Mapping[str, str],
 ) -> None:
     """Hand results of a study to delivery, in the caller's transaction.
 
     What the destination has already is not sent again; what it was to have and is not among
-    ``uids`` any more is superseded.
+    ``uids`` any more is superseded.  ``next_best``: what goes in place of what, as in ``Ledger``.
     """
+    offers = chains(uids, next_best)
+    write_next_best(connection, study_uid, destination, next_best)
+    uids = choose_taken(connection, destination, offers, at)
     of_study = and_(
         DeliveryItem.study_instance_uid == study_uid, DeliveryItem.destination == destination
     )
@@ -207,7 +233,12 @@ def want(
             select(DeliveryItem.sop_instance_uid, DeliveryItem.state).where(of_study)
         )
     }
-    _set_items(connection, of_study, set(known) - set(uids), ItemState.SUPERSEDED)
+    _set_items(
+        connection,
+        of_study,
+        set(known) - {uid for chain in offers for uid in chain},
+        ItemState.SUPERSEDED,
+    )
     revived = {uid for uid in uids if known.get(uid) == ItemState.SUPERSEDED}
     _set_items(connection, of_study, revived, ItemState.PENDING)
     fresh = [uid for uid in uids if uid not in known]

@@ -53,6 +53,7 @@ class Ledger:
         stacks: Sequence[StackRecord],
         wanted: Mapping[str, Sequence[str]],
         at: datetime,
+        next_best: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         """Write the decisions of a version and hand its results to delivery.
 
@@ -62,6 +63,9 @@ class Ledger:
             Destination name -> SOP Instance UIDs it is to have of this study.  What it has
             already is not sent again; what it was to have and is not wanted any more is
             superseded.
+        next_best
+            Destination name -> SOP Instance UID -> that of what is sent in its place where the
+            destination does not take its SOP class.
         """
         with self.database.writing() as connection:
             state = connection.execute(
@@ -77,7 +81,14 @@ class Ledger:
             if stacks:
                 connection.execute(insert(connection, Stack), _stack_rows(study, stacks))
             for destination in sorted(wanted):
-                want(connection, study.study_instance_uid, destination, wanted[destination], at)
+                want(
+                    connection,
+                    study.study_instance_uid,
+                    destination,
+                    wanted[destination],
+                    at,
+                    (next_best or {}).get(destination, {}),
+                )
             connection.execute(
                 _this(update(Version), study).values(
                     state=VersionState.DONE, error="", finished_at=at

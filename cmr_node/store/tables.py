@@ -75,7 +75,7 @@ class ItemState(StrEnum):
 
     PENDING = "pending"  #: not confirmed yet
     DELIVERED = "delivered"  #: the peer answered that it has it
-    REFUSED = "refused"  #: the peer refused it for good as often as we try
+    REFUSED = "refused"  #: the peer refused it for good as often as we try, or for its SOP class
     SUPERSEDED = "superseded"  #: a newer version of the study no longer has this result
 
 
@@ -227,6 +227,29 @@ class Delivery(Base):
     next_attempt_at: Mapped[datetime] = mapped_column(Instant)
     submitted: Mapped[bool] = mapped_column(Boolean)
     error: Mapped[str] = mapped_column(Text, default="")
+
+
+class Capability(Base):
+    """Whether a destination takes a SOP class, as it last said when an association was made."""
+
+    __tablename__ = "capabilities"
+
+    destination: Mapped[str] = mapped_column(DESTINATION, primary_key=True)
+    sop_class_uid: Mapped[str] = mapped_column(UID, primary_key=True)
+    taken: Mapped[bool] = mapped_column(Boolean)
+    learned_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class NextBest(Base):
+    """What is sent in place of an instance whose SOP class the destination does not take."""
+
+    __tablename__ = "next_best"
+    __table_args__ = (Index("ix_next_best_study", "study_instance_uid", "destination"),)
+
+    destination: Mapped[str] = mapped_column(DESTINATION, primary_key=True)
+    sop_instance_uid: Mapped[str] = mapped_column(UID, primary_key=True)
+    study_instance_uid: Mapped[str] = mapped_column(UID)
+    next_sop_instance_uid: Mapped[str] = mapped_column(UID)
 
 
 class DeliveryItem(Base):
