@@ -169,9 +169,17 @@ def _planes(sources: Sequence[SourceFrame], labels: NDArray[np.uint8]) -> list[P
     planes = [source.plane() for source in sources]
     if labels.shape[1:] != planes[0].shape:
         raise ValueError(f"labels of {labels.shape[1:]} for images of {planes[0].shape} pixels")
-    for keyword in ("StudyInstanceUID", "FrameOfReferenceUID"):
-        found = {texts(source.ds, keyword) for source in sources}
-        if len(found) > 1 or () in found:
+    studies, series, frames = (
+        {texts(source.ds, keyword) for source in sources}
+        for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
+    )
+    # Images of one series share a frame of reference (PS3.3 C.7.4.1): where they name several,
+    # whoever took the names out gave each image its own, and the first stands for all.
+    for keyword, found, one in (
+        ("StudyInstanceUID", studies, len(studies) == 1),
+        ("FrameOfReferenceUID", frames, len(frames) == 1 or len(series) == 1),
+    ):
+        if not one or () in found:
             raise RefusedStack(f"{len(found - {()})} {keyword} in one stack; allowed: one")
     across = np.array([plane.plane.normal @ plane.plane.position for plane in planes])
     for number, plane in enumerate(planes, start=1):
@@ -204,6 +212,8 @@ def _headers(sources: Sequence[SourceFrame], planes: Sequence[PlaneText]) -> lis
             del header.NumberOfFrames
         header.ImageOrientationPatient = list(planes[0].orientation)
         header.ImagePositionPatient = list(plane.position)
+        if "FrameOfReferenceUID" in header:
+            header.FrameOfReferenceUID = texts(sources[0].ds, "FrameOfReferenceUID")[0]
         header.PixelSpacing = list(planes[0].spacing)
         header.SliceThickness = DS(thickness, auto_format=True)
         headers.append(header)

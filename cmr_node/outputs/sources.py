@@ -12,12 +12,23 @@ from dataclasses import dataclass
 
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as Items
+from pydicom.uid import (
+    EnhancedMRColorImageStorage,
+    EnhancedMRImageStorage,
+    LegacyConvertedEnhancedMRImageStorage,
+)
 
 from cmr_node.dicom.raw import put_raw, texts
 from cmr_node.dicom.words import layout
 from cmr_node.outputs.functional_groups import frame_groups, frame_plane, shared_group
 from cmr_node.outputs.in_plane import plane_text
 from cmr_node.outputs.plane_text import PlaneText
+
+_MULTI_FRAME = (
+    EnhancedMRImageStorage,
+    EnhancedMRColorImageStorage,
+    LegacyConvertedEnhancedMRImageStorage,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +48,7 @@ class SourceFrame:
     frame: int = 0
 
     def __post_init__(self) -> None:
-        count = len(frame_groups(self.ds)) or 1
+        count = len(frame_groups(self.ds)) if self.is_multi_frame else 1
         if not 0 <= self.frame < count:
             raise ValueError(f"frame {self.frame} of an instance of {count}; they count from 0")
 
@@ -53,8 +64,9 @@ class SourceFrame:
 
     @property
     def is_multi_frame(self) -> bool:
-        """Whether the instance has functional groups."""
-        return bool(frame_groups(self.ds))
+        """Whether the instance says in functional groups what is true of a frame."""
+        # By its class: single-frame images with functional groups of some sort are met.
+        return "".join(texts(self.ds, "SOPClassUID")) in _MULTI_FRAME
 
     def plane(self) -> PlaneText:
         """Its plane.

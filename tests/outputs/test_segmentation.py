@@ -248,6 +248,10 @@ def put_away(ds: FileDataset) -> None:
     del ds.FrameOfReferenceUID
 
 
+def move_to_another_frame(ds: FileDataset) -> None:
+    ds.SeriesInstanceUID, ds.FrameOfReferenceUID = "1.2.3", "1.2.4"
+
+
 def lay_on_the_next(ds: FileDataset) -> None:
     following = outlined(Vendor.GE).sources(ED)[3].ds
     put_raw(
@@ -261,6 +265,7 @@ def lay_on_the_next(ds: FileDataset) -> None:
         (tilt, "slice 3 has"),
         (widen, "slice 3 has"),
         (put_away, "FrameOfReferenceUID"),
+        (move_to_another_frame, "2 FrameOfReferenceUID"),
         (lay_on_the_next, "one place"),
     ],
 )
@@ -271,6 +276,13 @@ def test_slices_that_make_no_volume_are_refused(
     damage(sources[2].ds)  # type: ignore[arg-type]
     with pytest.raises(RefusedStack, match=said):
         made(Vendor.GE, sources=sources)
+
+
+def test_slices_of_one_series_that_each_name_a_frame_of_reference_take_the_first() -> None:
+    sources = [SourceFrame(parse(encode(s.ds))) for s in outlined(Vendor.GE).sources(ED)]  # type: ignore[arg-type]
+    for number, source in enumerate(sources):
+        source.ds.FrameOfReferenceUID = f"1.2.{number}"
+    assert parse(part10(made(Vendor.GE, sources=sources))).FrameOfReferenceUID == "1.2.0"
 
 
 def test_labels_that_do_not_fit_are_refused() -> None:
