@@ -3,14 +3,15 @@
 The promise kept here: whatever is taken away or filled is counted and named, nothing is moved,
 and turning all pictures first gives the same outlines turned.  In each picture
 
-    left ventricle    cavity and wall together: the largest part, its holes filled with wall
+    left ventricle    cavity and wall together: the largest part, its small holes filled with wall
     cavity            the largest part of it, its holes (papillary muscles) filled with blood
     right ventricle   the largest part and those of a fifth of it and more: near the base inflow
-                      and outflow are cut apart; its holes filled
+                      and outflow are cut apart; its small holes filled
 
-and of each phase, along the stack, a slice that stands alone is dropped.  After the rules of
-ukbb_cardiac (Bai 2018), which keeps the largest part alone of the right ventricle too.  Of
-several parts equally large all are kept: to choose would depend on how the picture lies.
+A large hole stays: near the base the wall can surround an atrium, which is neither.  And of each
+phase, along the stack, a slice that stands alone is dropped.  After the rules of ukbb_cardiac
+(Bai 2018), which keeps the largest part alone of the right ventricle too.  Of several parts
+equally large all are kept: to choose would depend on how the picture lies.
 """
 
 from __future__ import annotations
@@ -31,6 +32,10 @@ _SECOND_PART = 0.2
 """Of the right ventricle's largest part; the outflow tract is about a third of the inflow."""
 
 
+_SMALL_HOLE = 0.02
+"""Of what encloses it; larger ones in true outlines of simulated hearts are atrium."""
+
+
 class Change(StrEnum):
     """What was done to outlines."""
 
@@ -38,8 +43,8 @@ class Change(StrEnum):
     CAVITY_ISLAND = "cavity_island"  #: blood within the wall, apart from the cavity: now wall
     RIGHT_ISLAND = "right_island"  #: right ventricle apart from its larger parts: dropped
     CAVITY_HOLE = "cavity_hole"  #: something enclosed by the cavity: now cavity
-    WALL_HOLE = "wall_hole"  #: something enclosed by the wall: now wall
-    RIGHT_HOLE = "right_hole"  #: something enclosed by the right ventricle: now its blood
+    WALL_HOLE = "wall_hole"  #: something small enclosed by the wall: now wall
+    RIGHT_HOLE = "right_hole"  #: something small enclosed by the right ventricle: now its blood
     LEFT_ALONE = "left_alone"  #: left ventricle in a slice whose neighbours have none: dropped
     RIGHT_ALONE = "right_alone"  #: the same of the right ventricle
 
@@ -49,8 +54,8 @@ WORDS = {
     Change.CAVITY_ISLAND: "blood in the wall apart from the cavity, counted as wall",
     Change.RIGHT_ISLAND: "right ventricle apart from its larger parts, dropped",
     Change.CAVITY_HOLE: "holes of the left cavity, filled",
-    Change.WALL_HOLE: "holes of the left ventricular wall, filled",
-    Change.RIGHT_HOLE: "holes of the right cavity, filled",
+    Change.WALL_HOLE: "small holes of the left ventricular wall, filled",
+    Change.RIGHT_HOLE: "small holes of the right cavity, filled",
     Change.LEFT_ALONE: "left ventricle in a slice that stands alone, dropped",
     Change.RIGHT_ALONE: "right ventricle in a slice that stands alone, dropped",
 }
@@ -107,11 +112,11 @@ def _clean_picture(labels: NDArray[np.uint8]) -> Iterator[tuple[Change, int]]:
     yield Change.CAVITY_ISLAND, _count(blood & left & ~cavity)
     whole_cavity = ndimage.binary_fill_holes(cavity)
     yield Change.CAVITY_HOLE, _count(whole_cavity & ~cavity)
-    whole_left = ndimage.binary_fill_holes(left)
+    whole_left = _filled(left) | whole_cavity
     yield Change.WALL_HOLE, _count(whole_left & ~left & ~whole_cavity)
     kept = _parts(right & ~whole_left, _SECOND_PART)
     yield Change.RIGHT_ISLAND, _count(right & ~whole_left & ~kept)
-    whole_right = ndimage.binary_fill_holes(kept) & ~whole_left
+    whole_right = _filled(kept) & ~whole_left
     yield Change.RIGHT_HOLE, _count(whole_right & ~kept)
     labels[:] = Structure.NONE
     labels[whole_right] = Structure.RV_BLOOD
@@ -127,6 +132,18 @@ def _parts(mask: Picture, share: float = 1.0) -> Picture:
     sizes = np.bincount(numbered.ravel())
     sizes[0] = 0
     return np.asarray((sizes >= share * sizes.max())[numbered] & mask)
+
+
+def _filled(mask: Picture) -> Picture:
+    """``mask`` without small holes."""
+    holes = ndimage.binary_fill_holes(mask) & ~mask
+    numbered, count = ndimage.label(holes)
+    if not count:
+        return mask
+    sizes = np.bincount(numbered.ravel())
+    sizes[0] = 0
+    small = (sizes > 0) & (sizes <= _SMALL_HOLE * mask.sum())
+    return np.asarray(mask | small[numbered])
 
 
 def _drop_alone(labels: NDArray[np.uint8], phase: int) -> Iterator[Correction]:

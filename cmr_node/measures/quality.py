@@ -154,7 +154,9 @@ def check_outlines(
             places = np.flatnonzero(there[:, phase])
             against = tuple(q for q in numbers if not systole or q in SYSTOLIC)
             missing = [
-                p for p in range(*(places[[0, -1]] if len(places) else (0, 0))) if p not in places
+                int(p)
+                for p in range(*(places[[0, -1]] if len(places) else (0, 0)))
+                if p not in places
             ]
             if missing:
                 text = f"no outline of the {side} ventricle in {_told(missing)} amid it at {when}"
@@ -164,13 +166,15 @@ def check_outlines(
                 if side == "left"
                 else (Structure.RV_BLOOD,)
             )
-            cut = [p for p in places if _at_border(np.isin(masks.labels[p, phase], structures))]
+            cut = [
+                int(p) for p in places if _at_border(np.isin(masks.labels[p, phase], structures))
+            ]
             if cut:
                 text = f"the {side} ventricle reaches the edge of {_told(cut)} at {when}"
                 findings.append(Finding(Doubt.AT_BORDER, text, against))
         used = np.flatnonzero(in_use[:, phase])
         confidence = masks.confidence[used, phase]
-        unsure = used[confidence < SURE]
+        unsure = used[confidence < SURE].tolist()
         if len(unsure):
             mean = float(confidence.mean())
             text = (

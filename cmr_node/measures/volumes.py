@@ -131,7 +131,9 @@ def _bordered(masks: Masks, pixel_spacing: tuple[float, float]) -> Vector:
         # An edge between two rows is as long as the columns lie apart.
         outside, inside = _counted(blood, wall, axis)
         around, muscle = around + length * outside, muscle + length * inside
-    return np.divide(muscle, around, out=np.full(around.shape, np.nan), where=around > 0)
+    share = np.full(around.shape, np.nan)
+    np.divide(muscle, around, out=share, where=around > 0)
+    return share
 
 
 def _counted(
