@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmr_node.measures import quality
+from cmr_node.measures.body import of_the_body
 from cmr_node.measures.cleaning import clean
 from cmr_node.measures.masks import Masks
 from cmr_node.measures.quality import ALL, SYSTOLIC, Doubt, Finding, Withheld
@@ -24,7 +25,6 @@ from cmr_node.measures.volumes import (
     DENSITY_G_PER_ML,
     BasalRule,
     Discs,
-    body_surface_m2,
     discs,
     usable_phases,
 )
@@ -119,7 +119,7 @@ def measure(
         return _told(none, basal_rule)
     ordered = Masks(masks.labels[order], masks.present[order], masks.confidence[order])
     found = _summed(ordered, positions, pixel_spacing, basal_rule, order)
-    values, more = _of_the_body(dict(found.values), heart_rate, height_m, weight_kg)
+    values, more = of_the_body(dict(found.values), heart_rate, height_m, weight_kg)
     return _told(replace(found, values=values, findings=(*found.findings, *more)), basal_rule)
 
 
@@ -237,43 +237,6 @@ def _basal(
             f"{verdict} at {when}: {numbers} ({found.left[doubtful, phase].sum():.1f} ml)"
         )
     return told
-
-
-def _of_the_body(
-    values: dict[Quantity, float],
-    heart_rate: float | None,
-    height_m: float | None,
-    weight_kg: float | None,
-) -> tuple[dict[Quantity, float], list[Finding]]:
-    """Cardiac output and what is indexed, where the patient's data allow it."""
-    findings = []
-    text = _not_within("heart rate", heart_rate, quality.HEART_RATE_BPM, "/min")
-    if text:
-        findings.append(Finding(Doubt.HEART_RATE, text, (Quantity.CARDIAC_OUTPUT,)))
-    elif heart_rate and Quantity.LV_SV in values:
-        values[Quantity.CARDIAC_OUTPUT] = values[Quantity.LV_SV] * heart_rate / 1000
-    text = _not_within("height", height_m, quality.HEIGHT_M, "m") or _not_within(
-        "weight", weight_kg, quality.WEIGHT_KG, "kg"
-    )
-    if text or height_m is None or weight_kg is None:
-        against = (Quantity.BODY_SURFACE, *INDEXED.values())
-        findings.append(Finding(Doubt.BODY_SIZE, f"not indexed: {text}", against))
-        return values, findings
-    surface = body_surface_m2(height_m, weight_kg)
-    values[Quantity.BODY_SURFACE] = surface
-    for plain, index in INDEXED.items():
-        if plain in values:
-            values[index] = values[plain] / surface
-    return values, findings
-
-
-def _not_within(name: str, value: float | None, limits: tuple[float, float], unit: str) -> str:
-    if value is None:
-        return f"the {name} is not known"
-    low, high = limits
-    if low <= value <= high:
-        return ""
-    return f"a {name} of {value:g} {unit} (limits {low:g} to {high:g})"
 
 
 def _told(found: _Found, rule: BasalRule) -> Measurements:

@@ -156,8 +156,3 @@ def usable_phases(discs: Discs, masks: Masks) -> NDArray[np.bool_]:
     if not len(places):
         return np.zeros(masks.present.shape[1], np.bool_)
     return np.asarray(masks.present[places[0] : places[-1] + 1].all(axis=0))
-
-
-def body_surface_m2(height_m: float, weight_kg: float) -> float:
-    """Mosteller 1987: the root of height (cm) times weight (kg) over 3600."""
-    return float(np.sqrt(100 * height_m * weight_kg / 3600))
