@@ -146,7 +146,7 @@ def outline(forward: Forward, card: Card, patient: Patient, *, turned: bool) -> 
     drawn = network.segment_all(patient.images, SPACING, orientation, look.centre)
     labels = np.stack([one.labels for one in drawn])[:, None]
     sure = np.array([one.confidence for one in drawn], np.float32)[:, None]
-    cleaned, _ = clean(Masks(labels, np.ones(sure.shape, np.bool_), sure))
+    cleaned = clean(Masks(labels, np.ones(sure.shape, np.bool_), sure)).masks
     rows = []
     levels = _levels(patient)
     for found, truth, one, level in zip(
