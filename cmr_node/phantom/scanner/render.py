@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,9 @@ Pixels = npt.NDArray[np.uint16]
 LARGEST = 4095  #: 12 bits stored
 MYOCARDIUM_LEVEL = 190.0  #: mean pixel value of myocardium in a cine, under a coil of sensitivity 1
 PSIR_ZERO = 2048  #: pixel value of no signal in a phase-sensitive image
+USUAL_FLIP_DEG = {1.5: 60.0, 3.0: 45.0}
+"""Of a cine by field strength: power absorbed grows with the square of both, so at 3 T the limit
+leaves the lower half of the 35 to 75 degrees in use."""
 QUIET = 0.72  #: phase of diastasis, when still images are taken
 
 
@@ -40,6 +44,11 @@ class Cine:
     across: int = 2  #: samples of a pixel along each side
     through: int = 3  #: samples through the slice
     receive: Receive = field(default_factory=lambda: Receive(coils=0.75))
+
+    @classmethod
+    def usual(cls, tesla: float) -> Self:
+        """The protocol as it is set at 1.5 or 3 T."""
+        return cls(flip_deg=USUAL_FLIP_DEG[tesla], tesla=tesla)
 
 
 @dataclass(frozen=True, slots=True)
