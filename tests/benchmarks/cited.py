@@ -24,7 +24,8 @@ DRAWS = 4000
 REPETITION_MS = 3.0  #: of a cine; 2.8 to 3.6 are usual and change no ratio by more than 1 %
 FLIP_DEG = {1.5: (50.0, 75.0), 3.0: (35.0, 55.0)}  #: of 35 to 75, by what the field allows
 INFLOW = (0.7, 1.3)  #: by what moving blood differs from the steady state
-MEASURED = {1.5: (2.5, 2.8), 3.0: (2.0, 2.2)}  #: blood / muscle of cine
+AIMED_AT = {1.5: (2.5, 2.8), 3.0: (2.0, 2.2)}
+"""Blood / muscle of cine as a prototype's equations gave it, not measured in patients."""
 ECHO_MS, BEATS_MS = (40.0, 80.0), (1500.0, 2300.0)  #: of T2-weighted spin echo
 BLACK_BLOOD, STIR_FAT = (0.02, 0.3), (0.05, 0.25)  #: what is left of the signal of each
 SHOWN = {"blood": 1639 / 1750, "fat": 417 / 450}  #: MOLLI 5(3)3: apparent by true T1

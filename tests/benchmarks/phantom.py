@@ -179,8 +179,8 @@ def brightness(patients: int) -> None:
                 f"by cited values {by_papers or 'nulled'}"
             )
         print(
-            "cine at {:g} T, blood / muscle measured: {} to {}".format(
-                tesla, *cited.MEASURED[tesla]
+            "cine at {:g} T, blood / muscle aimed at: {} to {}".format(
+                tesla, *cited.AIMED_AT[tesla]
             )
         )
         print(
