@@ -40,7 +40,7 @@ def work(arguments: argparse.Namespace, settings: Settings) -> int:
     slots = arguments.slots or settings.work.slots
     command = command_line(arguments)
     children = {
-        executor_name("work", number): (*command, "work-slot", str(number))
+        executor_name("work", number): (*command, "work-slot", str(number), "--of", str(slots))
         for number in range(slots)
     }
     with (

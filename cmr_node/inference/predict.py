@@ -24,15 +24,11 @@ from cmr_node.inference.fusion import KINDS, fuse_slices, softmax
 from cmr_node.inference.network_outputs import Forward, Outputs
 from cmr_node.inference.picture_kind import PictureKind
 from cmr_node.inference.preprocess import checked, normalised, resampled, returned
-from cmr_node.inference.recognition import Image, NetworkEvidence
+from cmr_node.inference.recognition import Image, NetworkEvidence, nothing_seen
 
 logger = logging.getLogger(__name__)
 
 BATCH = 32
-STRUCTURES = 4  #: the background among them
-NOWHERE = NetworkEvidence(
-    probabilities=dict.fromkeys(Orientation, 1 / 8), sax=0.0, agreement=0.0, slices=0
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +89,7 @@ class Network:
             pictures.append(normalised(resampled(picture, pixel_spacing, spacing)))
             shapes.append(picture.shape)
         if not pictures:
-            return Look(_nothing_seen(reason), None)
+            return Look(nothing_seen(reason), None)
         outputs = averaged(self.forward, np.stack(pictures))
         evidence = fuse_slices(outputs, self.card.thresholds)
         return Look(evidence, _heart(outputs, shapes[0], pixel_spacing, spacing))
@@ -178,9 +174,3 @@ def _heart(
     away = np.array([np.average(rows, weights=left), np.average(columns, weights=left)]) - middle
     row, column = (np.array(shape) - 1) / 2 + away * spacing / np.array(pixel_spacing)
     return float(row), float(column)
-
-
-def _nothing_seen(reason: str) -> NetworkEvidence:
-    return NetworkEvidence(
-        probabilities=NOWHERE.probabilities, sax=0.0, doubt=reason, agreement=0.0, slices=0
-    )
