@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -26,7 +26,9 @@ from cmr_node.dicom.words import display_values
 from cmr_node.errors import BadInstance, RefusedStack
 from cmr_node.geometry.consistency import MAX_SLICES, CrossingEvidence, Slice, crossing_evidence
 from cmr_node.geometry.standard_view import HeaderEvidence, View, implied_orientation
+from cmr_node.inference.card import Thresholds
 from cmr_node.inference.decide import Reason, Verdict, ask, decide, left_by_policy
+from cmr_node.inference.fusion import fuse_stacks
 from cmr_node.inference.hearing import as_json, hear
 from cmr_node.inference.pixels_alone import HeaderTrust, decide_by_pixels
 from cmr_node.inference.recognition import Image, NetworkEvidence, Recogniser
@@ -66,12 +68,15 @@ class Trusting:
         The network; None if none is installed.
     network
         What tells it from another one: its digest, "" if none is installed.
+    thresholds
+        When it counts as sure, for stacks that are heard together; None: each for itself.
     """
 
     header: HeaderTrust = HeaderTrust.TRUSTED
     accept_network: bool = False
     recognise: Recogniser | None = None
     network: str = ""
+    thresholds: Thresholds | None = None
 
 
 BY_THE_HEADER = Trusting()
@@ -102,7 +107,8 @@ def judge(
     assembly: Assembly, pixels: Pixels, policy: Standardise, trusting: Trusting = BY_THE_HEADER
 ) -> Iterator[Judged[Stack]]:
     """Judge the stacks of one study, in their order; the first comes when all were heard."""
-    heard = [_heard(stack, assembly.stacks, pixels, policy, trusting) for stack in assembly.stacks]
+    alone = [_heard(stack, assembly.stacks, pixels, policy, trusting) for stack in assembly.stacks]
+    heard = _together(alone, policy, trusting)
     for one in heard:
         if trusting.header is HeaderTrust.TRUSTED:
             verdict = _by_header(one, policy)
@@ -233,6 +239,28 @@ def _heard(
         uid = stack.series_instance_uids[0]
         network = hear(recognise, images, stack.plane.pixel_spacing, uid)
     return _Heard(stack, implied_orientation(stack.plane, stack.view), crossing, network)
+
+
+def _together(heard: Sequence[_Heard], policy: Standardise, trusting: Trusting) -> Sequence[_Heard]:
+    """Short-axis stacks of one frame of reference hear what the network saw in each other.
+
+    Only where headers are believed do they say how one stack lies to another.
+    """
+    if trusting.thresholds is None or trusting.header is not HeaderTrust.TRUSTED:
+        return heard
+    groups: dict[str, list[int]] = {}
+    for place, one in enumerate(heard):
+        frame, header = one.stack.frame_of_reference_uid, one.header
+        known = header is not None and header.conditioning >= policy.min_conditioning
+        if frame and known and one.network is not None and one.stack.view is View.SAX:
+            groups.setdefault(frame, []).append(place)
+    found = list(heard)
+    for places in groups.values():
+        pairs = [(one.network, one.header) for one in (heard[place] for place in places)]
+        told = fuse_stacks([(n, h) for n, h in pairs if n and h], trusting.thresholds)
+        for place, network in zip(places, told, strict=True):
+            found[place] = replace(heard[place], network=network)
+    return found
 
 
 def _crossing_stacks(stack: Stack, others: Sequence[Stack]) -> list[Stack]:

@@ -39,9 +39,9 @@ from cmr_node.errors import (
 )
 from cmr_node.geometry.orientation import Orientation
 from cmr_node.inference.decide import Decision
-from cmr_node.inference.recognition import Recogniser
 from cmr_node.jobs.worker import JobContext
 from cmr_node.judgement import (
+    BY_THE_HEADER,
     Judged,
     Trusting,
     cell_values,
@@ -76,7 +76,7 @@ class Standardiser:
         files: Files,
         producer: Producer,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
-        recognise: Recogniser | None = None,
+        trusting: Trusting = BY_THE_HEADER,
     ) -> None:
         self.settings = settings
         self.index = index
@@ -84,7 +84,7 @@ class Standardiser:
         self.files = files
         self.producer = producer
         self.now = now
-        self.trusting = Trusting(recognise=recognise)
+        self.trusting = trusting
 
     def __call__(self, context: JobContext, payload: dict[str, Any]) -> None:
         """Handle a study job: ``{"study": UID, "version": number}``."""

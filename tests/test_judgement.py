@@ -15,9 +15,11 @@ from cmr_node.inference.pixels_alone import HeaderTrust
 from cmr_node.inference.recognition import Image, NetworkEvidence
 from cmr_node.judgement import Trusting, cell_values, evidence_of, judge, must_be_turnable
 from cmr_node.settings import Standardise
+from tests.inference.answers import card
 from tests.samples import data_set_bytes, mr
 
 POLICY = Standardise()
+THRESHOLDS = card().thresholds
 
 
 def assembled(*images: object):
@@ -135,6 +137,28 @@ def test_only_short_axes_are_shown_and_all_are_heard_before_the_first_is_decided
     assert len(shown) == 2
     assert [one.network is not None for one in (first, *judged)] == [True, True, False]
     assert len(shown) == 2
+
+
+def test_a_stack_the_network_is_not_sure_of_hears_a_sure_one_of_its_frame_of_reference() -> None:
+    even = dict.fromkeys(Orientation, 1 / 8)
+
+    def network(images: list[Image], spacing: tuple[float, float]) -> NetworkEvidence:
+        if len(images) == 3:
+            return sure_of(seen)
+        return NetworkEvidence(even, sax=1.0, doubt="all are as probable")
+
+    sure = [mr(slice_number=n) for n in range(3)]
+    unsure = [
+        mr(slice_number=n, series="2", SeriesDescription="cine_sax late", SeriesNumber=2)
+        for n in range(2)
+    ]
+    (told,) = judge(assembled(*sure), ones, POLICY)
+    seen = told.header.orientation
+    study = assembled(*sure, *unsure)
+    alone = list(judge(study, ones, POLICY, Trusting(recognise=network)))
+    assert {one.network.doubt for one in alone} == {"", "all are as probable"}
+    together = judge(study, ones, POLICY, Trusting(recognise=network, thresholds=THRESHOLDS))
+    assert [(one.network.orientation, one.network.doubt) for one in together] == [(seen, "")] * 2
 
 
 @pytest.mark.parametrize("error", [BadInference("NaN"), UndecodablePixels("constant")])

@@ -107,6 +107,7 @@ def options_of(
             arguments.accept_network,
             recognise,
             session.digest if session else "",
+            session.card.thresholds if session else None,
         ),
         sequence=arguments.sequence,
         view=arguments.view,

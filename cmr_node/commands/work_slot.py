@@ -8,9 +8,11 @@ import logging
 from cmr_node.commands.arguments import Commands, add_command
 from cmr_node.commands.running import health_page, open_database, until_told
 from cmr_node.inference.opening import is_missing, open_session, recogniser_of, told
+from cmr_node.inference.runtime import Session
 from cmr_node.jobs.queue import Kind
 from cmr_node.jobs.slots import executor_name
 from cmr_node.jobs.worker import run_slot
+from cmr_node.judgement import Trusting
 from cmr_node.outputs.uids import Producer
 from cmr_node.pipeline import Standardiser
 from cmr_node.settings import Settings
@@ -54,7 +56,7 @@ def work_slot(arguments: argparse.Namespace, settings: Settings) -> int:
             Ledger(database),
             files,
             producer,
-            recognise=recogniser_of(session),
+            trusting=trusting_of(session),
         )
         with health_page(settings, "work", beside=arguments.slot + 1):
             run_slot(
@@ -66,3 +68,12 @@ def work_slot(arguments: argparse.Namespace, settings: Settings) -> int:
                 attended=True,
             )
     return 0
+
+
+def trusting_of(session: Session | None) -> Trusting:
+    """Headers are believed, and the network is heard beside them."""
+    return Trusting(
+        recognise=recogniser_of(session),
+        network=session.digest if session else "",
+        thresholds=session.card.thresholds if session else None,
+    )
