@@ -21,7 +21,7 @@ _UNLIMITED = " ".join(
 
 #: A TID 1501 group is read as TID 1411, which must show a region, a segment or a surface.
 READ_AS_1411 = re.compile(
-    r"Template 1411 .*\[Row (5|7|10)\] (SCOORD|IMAGE|SCOORD3D) .*: within ([\d.]+): .*"
+    r"Template 1411 .*\[Row (5|7|10)\] (SCOORD|IMAGE|SCOORD3D) .*: within 1\.\d+\.(?P<group>\d+): .*"
     r"Missing conditional content item$"
 )
 
