@@ -21,7 +21,8 @@ _UNLIMITED = " ".join(
 
 #: A TID 1501 group is read as TID 1411, which must show a region, a segment or a surface.
 READ_AS_1411 = re.compile(
-    r"Template 1411 .*\[Row (5|7|10)\] (SCOORD|IMAGE|SCOORD3D) .*: within ([\d.]+): .*"
+    r"Template 1411 .*\[Row (5|7|10)\] (SCOORD|IMAGE|SCOORD3D) .*: "
+    r"within 1\.\d+\.(?P<group>\d+): .*"
     r"Missing conditional content item$"
 )
 
@@ -32,7 +33,7 @@ def sr_errors(path: Path) -> list[str]:
         ["DicomSRValidator", str(path)],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         check=False,
         env=os.environ | {"JAVA_TOOL_OPTIONS": _UNLIMITED},
     )
