@@ -17,8 +17,9 @@ from rich.markup import escape
 from cmr_node.commands.arguments import Commands, add_command
 from cmr_node.commands.printed_settings import settings_as_toml
 from cmr_node.errors import NodeError
+from cmr_node.inference.builds import installed_build
 from cmr_node.inference.opening import open_session, threads_of, told
-from cmr_node.inference.runtime import Session, installed_build
+from cmr_node.inference.runtime import Session
 from cmr_node.jobs.queue import Jobs
 from cmr_node.network.scu import echo
 from cmr_node.settings import Peer, Settings

@@ -15,7 +15,7 @@ from cmr_node.commands.running import (
     open_database,
     until_told,
 )
-from cmr_node.inference.runtime import installed_build
+from cmr_node.inference.builds import installed_build
 from cmr_node.jobs.slots import executor_name, run_slots
 from cmr_node.settings import Settings
 from cmr_node.telemetry import collecting

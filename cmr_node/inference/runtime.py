@@ -4,8 +4,7 @@ The promise kept here: a worker starts with exactly one build of ONNX Runtime, o
 was told, with the very bytes that the card vouches for, or not at all; and no answer leaves
 that is none.
 
-    1. one build is installed: the CPU and the GPU build are two packages that write into one
-       folder; installed together they overwrite each other, and which of them runs is luck
+    1. one build is installed (``builds``)
     2. the card is read, then the file, once: these bytes are hashed, looked through
        (``onnx_file``) and handed over, so what was checked is what runs
     3. the provider that runs is the one asked for: the runtime falls back to the CPU without an
@@ -24,14 +23,14 @@ import hashlib
 import importlib
 import logging
 import time
-from collections.abc import Callable, Sequence
-from importlib import metadata
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol
 
 import numpy as np
 
 from cmr_node.errors import BadInference, BadWeights, InferenceFailed, RuntimeMissing
+from cmr_node.inference.builds import installed_build
 from cmr_node.inference.card import Card, read_card
 from cmr_node.inference.contract import INPUT, check_ends, check_probabilities, checked, shapes
 from cmr_node.inference.network_outputs import Floats, Images, Outputs
@@ -39,9 +38,6 @@ from cmr_node.inference.onnx_file import check_self_contained
 from cmr_node.telemetry import INFERENCE_SECONDS
 
 logger = logging.getLogger(__name__)
-
-BUILDS = {"onnxruntime": "cpu", "onnxruntime-gpu": "gpu"}
-"""Package -> the extra of cmr-node that installs it."""
 
 Device = Literal["cpu", "cuda"]
 
@@ -64,33 +60,6 @@ class Runner(Protocol):
 
     def run(self, names: Sequence[str] | None, feeds: dict[str, Images]) -> Sequence[Any]:
         """The outputs of these names."""
-
-
-def installed_build(version_of: Callable[[str], str] = metadata.version) -> tuple[str, str]:
-    """The package name and version of the one ONNX Runtime that is installed.
-
-    Raises
-    ------
-    RuntimeMissing
-        None is installed, or both are; the message names the extras.
-    """
-    found = {}
-    for package in BUILDS:
-        try:
-            found[package] = version_of(package)
-        except metadata.PackageNotFoundError:
-            continue
-    if not found:
-        raise RuntimeMissing(
-            "ONNX Runtime is not installed; install cmr-node[cpu], or cmr-node[gpu] where CUDA is"
-        )
-    if len(found) > 1:
-        listed = " and ".join(f"{package} {version}" for package, version in found.items())
-        raise RuntimeMissing(
-            f"{listed} are installed over each other; uninstall both, then install cmr-node[cpu] "
-            "or cmr-node[gpu], not both"
-        )
-    return next(iter(found.items()))
 
 
 def open_network(folder: Path, device: Device, threads: int, batch: int = BATCH) -> Session:

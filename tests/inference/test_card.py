@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,11 @@ def test_a_shipped_network_is_looked_for_in_the_package_then_in_the_checkout(
         weights_folder("b")
     with pytest.raises(BadWeights, match="there is no folder"):
         weights_folder(str(tmp_path / "c"))
+
+
+@pytest.mark.parametrize("folder", sorted(cards.SHIPPED[1].glob("*/")), ids=lambda path: path.name)
+def test_what_ships_is_what_its_card_says(folder: Path) -> None:
+    card = read_card(folder)
+    assert card.name == folder.name
+    assert sorted(path.name for path in folder.iterdir()) == sorted(["card.toml", card.file])
+    assert hashlib.sha256((folder / card.file).read_bytes()).hexdigest() == card.sha256

@@ -3,7 +3,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
@@ -22,33 +21,8 @@ from cmr_node.inference.card import read_card
 from cmr_node.inference.contract import shapes
 from cmr_node.inference.network_outputs import Images
 from cmr_node.inference.onnx_file import check_self_contained
-from cmr_node.inference.runtime import PROVIDERS, Session, installed_build, open_network
+from cmr_node.inference.runtime import PROVIDERS, Session, open_network
 from tests.inference.networks import network, shape, weights_folder_of
-
-
-def with_packages(*names: str):  # type: ignore[no-untyped-def]
-    def version_of(name: str) -> str:
-        if name not in names:
-            raise PackageNotFoundError(name)
-        return "1.31.1"
-
-    return version_of
-
-
-@pytest.mark.parametrize("name", ["onnxruntime", "onnxruntime-gpu"])
-def test_one_build_is_found_by_its_name(name: str) -> None:
-    assert installed_build(with_packages(name)) == (name, "1.31.1")
-
-
-def test_no_build_is_an_error_that_names_the_extras() -> None:
-    with pytest.raises(RuntimeMissing, match=r"cmr-node\[cpu\].*cmr-node\[gpu\]"):
-        installed_build(with_packages())
-
-
-def test_both_builds_are_an_error_that_names_the_extras() -> None:
-    both = with_packages("onnxruntime", "onnxruntime-gpu")
-    with pytest.raises(RuntimeMissing, match=r"(?s)uninstall both.*\[cpu\].*\[gpu\]"):
-        installed_build(both)
 
 
 @pytest.fixture(scope="module")
