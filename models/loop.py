@@ -181,6 +181,11 @@ class Training:
                 raise ValueError(f"stage {stage.name} of {self.recipe.name} needs real patients")
             if stage.real < 1 and self.simulated is None:
                 raise ValueError(f"stage {stage.name} of {self.recipe.name} needs a pool")
+            if stage.real < 1 and not len(self._pool(stage)):
+                raise ValueError(
+                    f"stage {stage.name} of {self.recipe.name}: the pool holds no picture of its "
+                    f"sequences ({', '.join(stage.sequences)})"
+                )
 
     def _save(
         self,
