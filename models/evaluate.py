@@ -92,14 +92,14 @@ class Evaluation:
     def segmentation(self) -> Figures:
         """Real cine, cross-validated, and simulation alone."""
         card = draft().as_card()
-        outlined = [
-            row for f, p in self.each_fold("cine") for row in outline(f, card, p, turned=True)
-        ]
+        outlined = [row for f, p in self.each_fold("cine") for row in outline(f, card, p)]
         sim = self.forward("sim")
-        never = [row for one in self.seen() for row in outline(sim, card, one.patient, turned=True)]
+        never = [row for one in self.seen() for row in outline(sim, card, one.patient)]
         pictures.outlines(self.runs / "outlines.png", list(self.each_fold("cine")), card)
+        once = [row for f, p in self.each_fold("cine") for row in outline(f, card, p, turns=False)]
         return {
             **tables.outline_rows(outlined),
+            "without turned copies": tables.outline_rows(once)["all"],
             "simulation alone": tables.outline_rows(never)["all"],
         }
 
@@ -135,9 +135,7 @@ class Evaluation:
         for name, run in sorted(runs.items()):
             forward = self.forward(run)
             patients = read_patients(self.folder, self.folds[0])
-            rows: list[Outlined] = [
-                row for one in patients for row in outline(forward, card, one, turned=False)
-            ]
+            rows: list[Outlined] = [row for one in patients for row in outline(forward, card, one)]
             seen = [see(forward, one, card.preprocessing.locate_mm) for one in patients]
             told[name] = {
                 "endo Dice": tables.outline_rows(rows)["all"]["endo Dice"],

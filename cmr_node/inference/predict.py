@@ -96,20 +96,12 @@ class Network:
 
     def segment(
         self,
-        image: Image,
-        pixel_spacing: tuple[float, float],
-        orientation: Orientation,
-        centre: tuple[float, float] | None,
-    ) -> Drawn:
-        """Draw the structures on one picture of a stack; see :meth:`segment_all`."""
-        return self.segment_all([image], pixel_spacing, orientation, centre)[0]
-
-    def segment_all(
-        self,
         images: Sequence[Image],
         pixel_spacing: tuple[float, float],
         orientation: Orientation,
         centre: tuple[float, float] | None,
+        *,
+        turns: bool = False,
     ) -> list[Drawn]:
         """Draw the structures on pictures of one size, slices and phases alike.
 
@@ -119,6 +111,9 @@ class Network:
             How they are stored.
         centre
             Of the heart, from :meth:`look`; None for the middle of the picture.
+        turns
+            Whether the mean over eight turned copies is drawn: eight times the work, for the
+            phases that are measured.
 
         Raises
         ------
@@ -141,8 +136,9 @@ class Network:
                 )
                 for image in images[first : first + BATCH]
             ]
-            masks = self.forward(np.stack(pictures)[:, None]).masks
-            for one in masks:
+            shown = np.stack(pictures)
+            told = averaged(self.forward, shown) if turns else self.forward(shown[:, None])
+            for one in told.masks:
                 labels, confidence = _labels(returned(one[1:], shape, standing, spacing, centre))
                 drawn.append(Drawn(orientation.apply(labels), confidence))
         return drawn

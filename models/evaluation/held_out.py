@@ -131,19 +131,20 @@ def see(forward: Forward, patient: Patient, locate_mm: float, frame_mm: float = 
     return Seen(patient, np.stack([one.orientation for one in told]), mean_of(told))
 
 
-def outline(forward: Forward, card: Card, patient: Patient, *, turned: bool) -> list[Outlined]:
+def outline(
+    forward: Forward, card: Card, patient: Patient, *, turns: bool = True
+) -> list[Outlined]:
     """Draw a patient's slices as the node does, cleaned, and hold them against the reader's.
 
     Parameters
     ----------
-    turned
-        Whether the network is shown the stack the way it says it lies (as in the node); else
-        the way it is stored.
+    turns
+        Whether the mean over the eight turned copies is drawn, as in the phases that are measured.
     """
     network = Network(forward, card)
     look = network.look(patient.images, SPACING)
-    orientation = look.evidence.orientation if turned else Orientation.IDENTITY
-    drawn = network.segment_all(patient.images, SPACING, orientation, look.centre)
+    orientation = look.evidence.orientation
+    drawn = network.segment(patient.images, SPACING, orientation, look.centre, turns=turns)
     labels = np.stack([one.labels for one in drawn])[:, None]
     sure = np.array([one.confidence for one in drawn], np.float32)[:, None]
     cleaned = clean(Masks(labels, np.ones(sure.shape, np.bool_), sure)).masks

@@ -49,8 +49,8 @@ def outlines(path: Path, each: Sequence[tuple[Forward, Patient]], card: Card) ->
         network = Network(forward, card)
         look = network.look(patient.images, SPACING)
         middle = len(patient.images) // 2
-        drawn = network.segment(
-            patient.images[middle], SPACING, look.evidence.orientation, look.centre
+        (drawn,) = network.segment(
+            [patient.images[middle]], SPACING, look.evidence.orientation, look.centre, turns=True
         )
         row, column = look.centre or (128.0, 128.0)
         place.imshow(patient.images[middle], cmap="gray")

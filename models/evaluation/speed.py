@@ -30,7 +30,7 @@ def rows() -> dict[str, Row]:
     started = time.perf_counter()
     network.look(images, SPACING)
     recognised = time.perf_counter()
-    network.segment_all(images * PHASES, SPACING, Orientation.ROT90CW, (128.0, 128.0))
+    network.segment(images * PHASES, SPACING, Orientation.ROT90CW, (128.0, 128.0))
     segmented = time.perf_counter()
     return {
         session.provider: {

@@ -28,7 +28,7 @@ def test_the_heart_is_found_where_it_is() -> None:
 def test_what_is_drawn_lies_on_the_stored_picture(orientation: Orientation) -> None:
     stored, spacing = orientation.apply(heart()), (1.3, 1.3)
     look = NETWORK.look([stored], spacing)
-    drawn = NETWORK.segment_all([stored, stored], spacing, orientation, look.centre)
+    drawn = NETWORK.segment([stored, stored], spacing, orientation, look.centre)
     assert len(drawn) == 2
     for one in drawn:
         found, truth = one.labels == 1, stored > 7
@@ -39,7 +39,7 @@ def test_what_is_drawn_lies_on_the_stored_picture(orientation: Orientation) -> N
 
 def test_nothing_is_drawn_and_no_confidence_claimed_where_nothing_is_seen() -> None:
     noise = np.random.default_rng(0).normal(size=(128, 128)).astype(np.float32)
-    drawn = NETWORK.segment_all([noise], (1.4, 1.4), Orientation.IDENTITY, None)[0]
+    drawn = NETWORK.segment([noise], (1.4, 1.4), Orientation.IDENTITY, None)[0]
     assert drawn.labels.shape == (128, 128)
     assert (drawn.confidence > 0) == bool(drawn.labels.any())
 
