@@ -2,7 +2,10 @@
 
     NodeError
     ├── ConfigurationError        a setting, an extra or a model is wrong; mend it, start again
-    │   └── RuntimeMissing        onnxruntime absent, or installed twice
+    │   ├── RuntimeMissing        onnxruntime absent, installed twice, or not for the device
+    │   └── BadWeights            card or ONNX file of a network cannot be used, or do not match
+    ├── BadInference              a network answered with what is no answer
+    ├── InferenceFailed           *transient*: no memory for one picture, or the device failed
     ├── BadInstance               the bytes of one instance cannot be taken or worked on
     │   ├── UnreadableHeader      no DICOM data set, or one past the limits of the reader
     │   ├── InconsistentInstance  the data set contradicts the command or itself
@@ -35,7 +38,21 @@ class ConfigurationError(NodeError):
 
 
 class RuntimeMissing(ConfigurationError):
-    """ONNX Runtime is absent, or both builds of it are installed over each other."""
+    """ONNX Runtime is absent, installed in both builds, or has no provider for the device."""
+
+
+class BadWeights(ConfigurationError):
+    """Card or ONNX file of a network are absent, foreign, damaged, or not of each other."""
+
+
+class BadInference(NodeError):
+    """A network answered with what is no answer: values that are no numbers, a wrong shape."""
+
+
+class InferenceFailed(NodeError):
+    """The runtime failed: no memory for even one picture, or the device is gone."""
+
+    transient = True
 
 
 class BadInstance(NodeError):

@@ -2,15 +2,17 @@
 
 The promise kept here: the node and the folder tool judge alike, because both ask here.  A stack
 is heard whole before anything is done: what its header implies (``geometry.standard_view``),
-whether the slices that cross it agree (``geometry.consistency``), what the network sees, and
-then ``inference`` decides.  Nothing is written and no file is opened but through ``Pixels``.
+whether the slices that cross it agree (``geometry.consistency``), what the network sees in a
+short axis; then, all stacks heard, ``inference`` decides.  A stack of which the network can make
+nothing is one it is not sure of, with the reason: neither an error nor a stack without network.
+Nothing is written and no file is opened but through ``Pixels``.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -24,7 +26,10 @@ from cmr_node.dicom.words import display_values
 from cmr_node.errors import BadInstance, RefusedStack
 from cmr_node.geometry.consistency import MAX_SLICES, CrossingEvidence, Slice, crossing_evidence
 from cmr_node.geometry.standard_view import HeaderEvidence, View, implied_orientation
+from cmr_node.inference.card import Thresholds
 from cmr_node.inference.decide import Reason, Verdict, ask, decide, left_by_policy
+from cmr_node.inference.fusion import fuse_stacks
+from cmr_node.inference.hearing import as_json, hear
 from cmr_node.inference.pixels_alone import HeaderTrust, decide_by_pixels
 from cmr_node.inference.recognition import Image, NetworkEvidence, Recogniser
 from cmr_node.settings import Standardise
@@ -61,14 +66,30 @@ class Trusting:
         Whether the network may correct pixels against an untrusted header.
     recognise
         The network; None if none is installed.
+    network
+        What tells it from another one: its digest, "" if none is installed.
+    thresholds
+        When it counts as sure, for stacks that are heard together; None: each for itself.
     """
 
     header: HeaderTrust = HeaderTrust.TRUSTED
     accept_network: bool = False
     recognise: Recogniser | None = None
+    network: str = ""
+    thresholds: Thresholds | None = None
 
 
 BY_THE_HEADER = Trusting()
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """A stack and all that spoke of it, before anything is decided."""
+
+    stack: Stack
+    header: HeaderEvidence | None
+    crossing: CrossingEvidence | None
+    network: NetworkEvidence | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,19 +106,15 @@ class Judged(Generic[AnyStack]):
 def judge(
     assembly: Assembly, pixels: Pixels, policy: Standardise, trusting: Trusting = BY_THE_HEADER
 ) -> Iterator[Judged[Stack]]:
-    """Judge the stacks of one study, in their order."""
-    for stack in assembly.stacks:
-        header = implied_orientation(stack.plane, stack.view)
-        crossing = network = None
-        if left_by_policy(stack.view, policy) is None:
-            crossing = _crossing(stack, assembly.stacks, pixels)
+    """Judge the stacks of one study, in their order; the first comes when all were heard."""
+    alone = [_heard(stack, assembly.stacks, pixels, policy, trusting) for stack in assembly.stacks]
+    heard = _together(alone, policy, trusting)
+    for one in heard:
         if trusting.header is HeaderTrust.TRUSTED:
-            verdict = _by_header(stack, header, crossing, policy)
+            verdict = _by_header(one, policy)
         else:
-            images = [np.asarray(one.pixels) for one in _first_phases(stack, pixels)]
-            network = _network(images, stack.plane.pixel_spacing, trusting)
-            verdict = _by_pixels(stack, network, policy, trusting)
-        yield Judged(stack, header, crossing, network, verdict)
+            verdict = _by_pixels(one.stack, one.network, policy, trusting)
+        yield Judged(one.stack, one.header, one.crossing, one.network, verdict)
 
 
 def judge_loose(
@@ -112,7 +129,9 @@ def judge_loose(
                 Reason.NO_GEOMETRY, "Neither the view nor the place in the patient is known."
             )
     else:
-        network = _network(images(stack), stack.pixel_spacing, trusting)
+        if (recognise := _network_for(stack, trusting)) is not None:
+            uid = stack.instances[0].series_instance_uid
+            network = hear(recognise, images(stack), stack.pixel_spacing or UNKNOWN_SPACING, uid)
         verdict = _by_pixels(stack, network, policy, trusting)
     return Judged(stack, None, None, network, verdict)
 
@@ -191,13 +210,7 @@ def evidence_of(judged: Judged[AnyStack]) -> dict[str, Any]:
             "pairs": crossing.pairs,
             "scores": {str(o): round(score, 4) for o, score in crossing.scores.items()},
         },
-        "network": network
-        and {
-            "orientation": str(network.orientation),
-            "probability": round(network.probability, 6),
-            "probabilities": {str(o): round(p, 6) for o, p in network.probabilities.items()},
-            "sax": round(network.sax, 6),
-        },
+        "network": network and as_json(network),
         "findings": [{"kind": str(f.kind), "text": f.text} for f in stack.findings],
     }
 
@@ -207,9 +220,52 @@ def vote_as_json(vote: Evidence) -> dict[str, Any]:
     return {"what": vote.what, "value": vote.value, "for": vote.speaks_for, "weight": vote.weight}
 
 
-def _crossing(stack: Stack, others: Sequence[Stack], pixels: Pixels) -> CrossingEvidence | None:
-    """What the other stacks of the same frame of reference and sequence say."""
-    crossing = [
+def _heard(
+    stack: Stack,
+    others: Sequence[Stack],
+    pixels: Pixels,
+    policy: Standardise,
+    trusting: Trusting,
+) -> _Heard:
+    left = left_by_policy(stack.view, policy) is not None
+    across = [] if left else _crossing_stacks(stack, others)
+    theirs = [one for other in across for one in _first_phases(other, pixels)]
+    recognise = _network_for(stack, trusting)
+    mine = _first_phases(stack, pixels) if theirs or recognise else []
+    crossing = crossing_evidence(mine, theirs) if theirs else None
+    network = None
+    if recognise is not None:
+        images = [np.asarray(one.pixels) for one in mine]
+        uid = stack.series_instance_uids[0]
+        network = hear(recognise, images, stack.plane.pixel_spacing, uid)
+    return _Heard(stack, implied_orientation(stack.plane, stack.view), crossing, network)
+
+
+def _together(heard: Sequence[_Heard], policy: Standardise, trusting: Trusting) -> Sequence[_Heard]:
+    """Short-axis stacks of one frame of reference hear what the network saw in each other.
+
+    Only where headers are believed do they say how one stack lies to another.
+    """
+    if trusting.thresholds is None or trusting.header is not HeaderTrust.TRUSTED:
+        return heard
+    groups: dict[str, list[int]] = {}
+    for place, one in enumerate(heard):
+        frame, header = one.stack.frame_of_reference_uid, one.header
+        known = header is not None and header.conditioning >= policy.min_conditioning
+        if frame and known and one.network is not None and one.stack.view is View.SAX:
+            groups.setdefault(frame, []).append(place)
+    found = list(heard)
+    for places in groups.values():
+        pairs = [(one.network, one.header) for one in (heard[place] for place in places)]
+        told = fuse_stacks([(n, h) for n, h in pairs if n and h], trusting.thresholds)
+        for place, network in zip(places, told, strict=True):
+            found[place] = replace(heard[place], network=network)
+    return found
+
+
+def _crossing_stacks(stack: Stack, others: Sequence[Stack]) -> list[Stack]:
+    """The other stacks of the same frame of reference and sequence that cross it."""
+    return [
         other
         for other in others
         if other is not stack
@@ -218,31 +274,26 @@ def _crossing(stack: Stack, others: Sequence[Stack], pixels: Pixels) -> Crossing
         and other.sequence == stack.sequence
         and (other.view is View.SAX) != (stack.view is View.SAX)
     ]
-    theirs = [one for other in crossing for one in _first_phases(other, pixels)]
-    return crossing_evidence(_first_phases(stack, pixels), theirs) if theirs else None
 
 
-def _network(
-    images: Sequence[Image], pixel_spacing: tuple[float, float] | None, trusting: Trusting
-) -> NetworkEvidence | None:
-    if trusting.recognise is None or not images:
-        return None
-    return trusting.recognise(images, pixel_spacing or UNKNOWN_SPACING)
+def _network_for(stack: Stack | LooseStack, trusting: Trusting) -> Recogniser | None:
+    """The network, if there is one and the stack may be the short axis it knows."""
+    alone = trusting.header is not HeaderTrust.TRUSTED
+    known = stack.view is View.SAX or (alone and is_unknown(stack))
+    return trusting.recognise if known else None
 
 
-def _by_header(
-    stack: Stack,
-    header: HeaderEvidence | None,
-    crossing: CrossingEvidence | None,
-    policy: Standardise,
-) -> Verdict:
+def _by_header(heard: _Heard, policy: Standardise) -> Verdict:
+    stack = heard.stack
     if is_unknown(stack) and stack.sequence in PLANNED_ON_THE_HEART:
         return ask(
             Reason.UNCERTAIN_VIEW,
             f"Neither words nor geometry tell which view of the heart this {stack.sequence} shows.",
         )
     certain = stack.recognised.certain
-    return decide(stack.view, header, policy, crossing, view_certain=certain)
+    return decide(
+        stack.view, heard.header, policy, heard.crossing, heard.network, view_certain=certain
+    )
 
 
 def _by_pixels(

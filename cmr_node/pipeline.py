@@ -1,15 +1,17 @@
 """What happens to a complete study, step by step.  Read this page first.
 
     1. what arrived is put in order: stacks of slices of phases          assemble.stack
-    2. for each stack: which orientation does its header imply,          judgement
-       do the slices that cross it agree: act, leave, or ask a person    inference.decide
+    2. for each stack: which orientation does its header imply, do the   judgement
+       slices that cross it agree, what does the network see in a        inference.runtime
+       short axis: act, leave, or ask a person                           inference.decide
     3. act: each instance is derived anew, pixels and geometry turned,   outputs.reoriented
        read back, and proved to hold every pixel where it was            outputs.proof
     4. decisions and results are written, and handed to delivery         store.ledger
 
 The promise kept here: the whole may be run again at any moment and its effect is once.  What is
 derived depends on the source bytes, the operation and this version of the node alone, so a
-second run writes the same bytes under the same UIDs.  A stack of which one instance cannot be
+second run writes the same bytes under the same UIDs; the network has a say in whether, not in
+what.  A stack of which one instance cannot be
 derived, or of whose series one has no place in any stack, is refused whole: a turned stack that
 lacks an image without a word would be worse than none.
 """
@@ -38,7 +40,15 @@ from cmr_node.errors import (
 from cmr_node.geometry.orientation import Orientation
 from cmr_node.inference.decide import Decision
 from cmr_node.jobs.worker import JobContext
-from cmr_node.judgement import Judged, cell_values, evidence_of, judge, must_be_turnable
+from cmr_node.judgement import (
+    BY_THE_HEADER,
+    Judged,
+    Trusting,
+    cell_values,
+    evidence_of,
+    judge,
+    must_be_turnable,
+)
 from cmr_node.outputs.proof import prove
 from cmr_node.outputs.reoriented import reorient_instance
 from cmr_node.outputs.turned import encode
@@ -66,6 +76,7 @@ class Standardiser:
         files: Files,
         producer: Producer,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        trusting: Trusting = BY_THE_HEADER,
     ) -> None:
         self.settings = settings
         self.index = index
@@ -73,6 +84,7 @@ class Standardiser:
         self.files = files
         self.producer = producer
         self.now = now
+        self.trusting = trusting
 
     def __call__(self, context: JobContext, payload: dict[str, Any]) -> None:
         """Handle a study job: ``{"study": UID, "version": number}``."""
@@ -101,7 +113,7 @@ class Standardiser:
         instances = [row.header for row in self.index.arrivals(uid, up_to_number=newest)]
         assembly = assemble(instances, frames_from(self._read))
         pixels = cell_values(self._read)
-        stacks = judge(assembly, pixels, self.settings.standardise)
+        stacks = judge(assembly, pixels, self.settings.standardise, self.trusting)
         records = [
             self._carry_out(judged, assembly.refused, step, f"stack {number}")
             for number, judged in enumerate(stacks, start=1)

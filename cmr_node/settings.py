@@ -154,7 +154,11 @@ class Standardise(Section):
     long_axis: Literal["leave", "act"] = Field(
         "leave", description="Whether 2CH, 3CH and 4CH stacks are re-indexed or left as they are."
     )
-
+    when_network_unsure: Literal["ask", "header"] = Field(
+        "ask",
+        description="A stack of which the network is not sure and whose header clearly says that "
+        "it is turned: ask a person, or act by the header alone.",
+    )
     station_name: str = Field(
         "CMRNODE",
         min_length=1,
@@ -167,6 +171,28 @@ class Standardise(Section):
         min_length=1,
         max_length=64,
         description="DeviceSerialNumber in derived objects; the same on all hosts of a node.",
+    )
+
+
+class Inference(Section):
+    """The network that looks at short-axis stacks."""
+
+    network: str = Field(
+        "",
+        description='Weights: empty for the shipped network, "none" for the header alone, the '
+        "name of a shipped network, or a folder (a path with a / in it).",
+    )
+    device: Literal["cpu", "cuda"] = Field(
+        "cpu", description="What it runs on; cuda that is not there stops the start."
+    )
+    threads: int = Field(
+        0,
+        ge=0,
+        le=256,
+        description="Cores for each process that runs it; 0 shares those of the host among them.",
+    )
+    batch: int = Field(
+        16, ge=1, le=512, description="Pictures at once; halved for good where memory is short."
     )
 
 
@@ -294,6 +320,7 @@ class Settings(Section):
     receive: Receive = Field(default_factory=Receive)
     assemble: Assemble = Field(default_factory=Assemble)
     standardise: Standardise = Field(default_factory=Standardise)
+    inference: Inference = Field(default_factory=Inference)
     work: Work = Field(default_factory=Work)
     deliver: Deliver = Field(default_factory=Deliver)
     observe: Observe = Field(default_factory=Observe)

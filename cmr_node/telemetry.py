@@ -53,6 +53,16 @@ STACKS = Counter(
     "Stacks decided in this process.",
     ["sequence", "decision", "reason"],
 )
+INFERENCE_SECONDS = Histogram(
+    "cmr_node_inference_duration_seconds",
+    "Wall time of one run of the network, over at most inference.batch pictures.",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+NETWORK_HEARD = Counter(
+    "cmr_node_network_heard_total",
+    "Stacks that the network was to judge, by what it said.",
+    ["outcome"],  # sure | doubt | no_image | bad_answer
+)
 JOB_SECONDS = Histogram(
     "cmr_node_job_duration_seconds",
     "Wall time of one job from start to end.",

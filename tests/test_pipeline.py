@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,8 @@ from pydicom.dataset import FileDataset
 
 from cmr_node.geometry.orientation import Orientation
 from cmr_node.geometry.standard_view import View
+from cmr_node.inference.recognition import Image, NetworkEvidence
+from cmr_node.judgement import Trusting
 from cmr_node.outputs.uids import Producer
 from cmr_node.phantom.study import Plan, simulate_study
 from cmr_node.pipeline import REFUSED, Standardiser
@@ -95,6 +97,27 @@ def test_a_stack_whose_pixels_cannot_be_had_does_not_hold_up_those_it_crosses(
     study = bench.standardise(images)
     assert study.state == "done"
     assert stack_of(study, View.SAX)["decision"] == "act"
+    assert stack_of(study, View.TWO_CHAMBER)["decision"] == "leave"
+
+
+def test_a_network_that_is_sure_of_something_else_stops_what_the_header_would_do(
+    bench: Bench,
+) -> None:
+    asked: list[int] = []
+
+    def sees_standard(
+        images: Sequence[Image], pixel_spacing: tuple[float, float]
+    ) -> NetworkEvidence:
+        asked.append(len(images))
+        odds = {o: 0.993 if o is Orientation.IDENTITY else 0.001 for o in Orientation}
+        return NetworkEvidence(odds, sax=0.99, slices=len(images))
+
+    bench.worker.trusting = Trusting(recognise=sees_standard)
+    study = bench.standardise(list(simulate_study(PLAN)))
+    assert asked == [3]
+    stack = stack_of(study, View.SAX)
+    assert (stack["decision"], stack["operation"]) == ("ask", "identity")
+    assert "sees the view stored identity" in stack["reason"]
     assert stack_of(study, View.TWO_CHAMBER)["decision"] == "leave"
 
 

@@ -48,6 +48,7 @@ class Options:
             self.producer,
             self.trusting.header,
             self.trusting.accept_network,
+            self.trusting.network,
             self.sequence,
             self.view,
             self.without_asked,

@@ -62,6 +62,17 @@ class Network(Fact):
     probability: float
     probabilities: dict[Orientation, float]
     sax: float = Field(description="Probability that it is a short axis.")
+    doubt: str = Field(description="Why it is not sure; empty if it is.")
+    mirrored: float | None = Field(description="Probability of a mirrored picture.")
+    residual_deg: float | None = Field(
+        description="Angle that stays when the orientation is undone, clockwise."
+    )
+    septal_deg: float | None = Field(
+        description="From the picture's right to the way from left to right ventricle, clockwise; "
+        "180 in an ideal standard view."
+    )
+    agreement: float = Field(description="Share of the slices that see it by themselves.")
+    slices: int = Field(description="How many slices were looked at.")
 
 
 class HeaderSays(Fact):

@@ -5,17 +5,21 @@ from __future__ import annotations
 import argparse
 import os
 import socket
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+import numpy as np
 from rich.console import Console
 from rich.markup import escape
 
 from cmr_node.commands.arguments import Commands, add_command
 from cmr_node.commands.printed_settings import settings_as_toml
 from cmr_node.errors import NodeError
-from cmr_node.inference.runtime import installed_build
+from cmr_node.inference.builds import installed_build
+from cmr_node.inference.opening import open_session, threads_of, told
+from cmr_node.inference.runtime import Session
 from cmr_node.jobs.queue import Jobs
 from cmr_node.network.scu import echo
 from cmr_node.settings import Peer, Settings
@@ -82,9 +86,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield _disk(settings)
     yield _try("index", lambda: _index(settings))
     yield _try("queue", lambda: _queue(settings))
-    yield Finding(
-        Level.NOTE, "models", "none is installed: the header and crossing planes decide alone"
-    )
+    yield _models(settings)
     yield _port(settings)
     yield from _peers(settings)
 
@@ -94,6 +96,34 @@ def _try(what: str, look: Callable[[], str]) -> Finding:
         return Finding(Level.WELL, what, look())
     except (NodeError, OSError) as error:
         return Finding(Level.BAD, what, str(error))
+
+
+def _models(settings: Settings) -> Finding:
+    inference = settings.inference
+    try:
+        session = open_session(inference, settings.work.slots)
+        if session is None:
+            return Finding(Level.NOTE, "models", told(inference, session))
+        seconds = _seconds_a_picture(session, inference.batch)
+    except NodeError as error:
+        return Finding(Level.BAD, "models", str(error))
+    threads = threads_of(inference, settings.work.slots)
+    return Finding(
+        Level.WELL,
+        "models",
+        f"{told(inference, session)} on {inference.device}, {seconds:.4f} s a picture "
+        f"({inference.batch} at once, {threads} threads)",
+    )
+
+
+def _seconds_a_picture(session: Session, batch: int) -> float:
+    """Of a second run: the first one reserves memory."""
+    size = session.card.preprocessing.size
+    pictures = np.random.default_rng(0).random((batch, 1, size, size), np.float32)
+    session.run(pictures)
+    began = time.perf_counter()
+    session.run(pictures)
+    return (time.perf_counter() - began) / batch
 
 
 def _folder(settings: Settings) -> Finding:

@@ -29,6 +29,7 @@ from cmr_node.batch.walk import Entry, file_at, walk
 from cmr_node.commands.folder_arguments import options_of, source_of
 from cmr_node.commands.progress import progress_bar
 from cmr_node.errors import ConfigurationError
+from cmr_node.inference.opening import open_session, told
 from cmr_node.pictures.contact_sheet import contact_sheet
 from cmr_node.settings import Settings
 
@@ -52,8 +53,11 @@ def run_over(
     began = time.monotonic()
     source = source_of(arguments, target)
     written = None if target is None or arguments.dry_run else target
-    options = options_of(arguments, settings, without_asked=without_asked)
+    session = open_session(settings.inference)
+    options = options_of(arguments, settings, session, without_asked=without_asked)
     console = Console(highlight=False)
+    console.print(_plain(told(settings.inference, session)))
+    del session  # each process opens its own; here it was only to be seen that it can
     log = (settings.observe.log_format, "ERROR")
     with (
         _prepared(source, written, options) as (context, book, place),

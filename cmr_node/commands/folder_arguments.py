@@ -17,7 +17,9 @@ from cmr_node.batch.plan import Options
 from cmr_node.batch.report import schema
 from cmr_node.errors import ConfigurationError
 from cmr_node.geometry.standard_view import View
+from cmr_node.inference.opening import OpenedInEachProcess
 from cmr_node.inference.pixels_alone import HeaderTrust
+from cmr_node.inference.runtime import Session
 from cmr_node.judgement import Trusting
 from cmr_node.outputs.uids import Producer
 from cmr_node.settings import Settings
@@ -86,14 +88,27 @@ class _Schema(argparse.Action):
 
 
 def options_of(
-    arguments: argparse.Namespace, settings: Settings, *, without_asked: bool
+    arguments: argparse.Namespace,
+    settings: Settings,
+    session: Session | None,
+    *,
+    without_asked: bool,
 ) -> Options:
-    """What was asked for."""
+    """What was asked for, and the network as it was opened here."""
     policy = settings.standardise
+    recognise = None
+    if session is not None:
+        recognise = OpenedInEachProcess(settings.inference, arguments.workers, session.digest)
     return Options(
         policy=policy,
         producer=Producer(policy.device_serial, policy.station_name),
-        trusting=Trusting(arguments.header, arguments.accept_network),
+        trusting=Trusting(
+            arguments.header,
+            arguments.accept_network,
+            recognise,
+            session.digest if session else "",
+            session.card.thresholds if session else None,
+        ),
         sequence=arguments.sequence,
         view=arguments.view,
         without_asked=without_asked,

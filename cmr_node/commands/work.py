@@ -15,7 +15,7 @@ from cmr_node.commands.running import (
     open_database,
     until_told,
 )
-from cmr_node.inference.runtime import installed_build
+from cmr_node.inference.builds import installed_build
 from cmr_node.jobs.slots import executor_name, run_slots
 from cmr_node.settings import Settings
 from cmr_node.telemetry import collecting
@@ -40,7 +40,7 @@ def work(arguments: argparse.Namespace, settings: Settings) -> int:
     slots = arguments.slots or settings.work.slots
     command = command_line(arguments)
     children = {
-        executor_name("work", number): (*command, "work-slot", str(number))
+        executor_name("work", number): (*command, "work-slot", str(number), "--of", str(slots))
         for number in range(slots)
     }
     with (

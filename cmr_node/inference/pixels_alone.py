@@ -6,8 +6,9 @@ object and report the words that patient geometry is not vouched for.  Where not
 view, the network is asked whether it is a short axis.  First rule that applies:
 
     the view has no standard, or its policy is to leave it       leave
+    the view is a long axis, which no network here knows         ask
     no network is installed                                      ask
-    the network sees no short axis, or is not sure which turn    ask
+    the network is not sure (of the short axis, or which turn)   ask
     the network says standard                                    leave
     untrusted, and the network was not accepted beforehand       ask: one of the two is wrong
     otherwise                                                    act: undo it, in the pixels alone
@@ -24,8 +25,6 @@ from cmr_node.inference.decide import Decision, Reason, Verdict, ask, leave, lef
 from cmr_node.inference.recognition import NetworkEvidence
 from cmr_node.settings import Standardise
 
-MIN_PROBABILITY: Final = 0.99  # of one orientation, before pixels are turned on its strength
-MIN_SAX: Final = 0.5
 NOT_VOUCHED: Final = "patient geometry is not vouched for"
 
 
@@ -62,6 +61,11 @@ def decide_by_pixels(
     if (left := left_by_policy(view, policy)) is not None:
         return left
     said = f"The header is {trust}"
+    if view is not View.SAX:
+        return ask(
+            Reason.NO_NETWORK,
+            f"{said} and no network knows the {view} view, so nothing tells how the pixels lie.",
+        )
     if network is None:
         return ask(
             Reason.NO_NETWORK,
@@ -69,11 +73,11 @@ def decide_by_pixels(
         )
     best = network.orientation
     seen = f"{best} with probability {network.probability:.3f}"
-    if network.sax < MIN_SAX or network.probability < MIN_PROBABILITY:
+    if network.doubt:
         return ask(
             Reason.NETWORK_UNSURE,
-            f"{said} and the network is not sure: {seen} (needed {MIN_PROBABILITY:g}), a short "
-            f"axis with probability {network.sax:.3f} (needed {MIN_SAX:g}).",
+            f"{said} and the network is not sure: {network.doubt.rstrip('.')} (its first choice is "
+            f"{seen}).",
         )
     if best is Orientation.IDENTITY:
         return leave(

@@ -62,6 +62,12 @@ class NetworkEvidence:
         return self.probabilities[self.orientation]
 
 
+def nothing_seen(doubt: str) -> NetworkEvidence:
+    """In place of an answer: all eight are as probable, and nothing shows a heart."""
+    even = dict.fromkeys(Orientation, 1 / len(Orientation))
+    return NetworkEvidence(even, sax=0.0, doubt=doubt, agreement=0.0, slices=0)
+
+
 Recogniser = Callable[[Sequence[Image], tuple[float, float]], NetworkEvidence]
 """The slices of a stack at one phase, (rows, columns) each and brighter larger, with their
 (between rows, between columns) in mm, to what a network makes of them."""

@@ -90,7 +90,7 @@ class Plan:
             "pixel_spacing": 1.4,
             "stills": STILLS,
             "series_per_slice": vendor is Vendor.SIEMENS,
-            "protocol": Cine(tesla=tesla),
+            "protocol": Cine.usual(tesla),
             "breath_hold_mm": 2.0,
         }
         return cls(seed=seed, vendor=vendor, faults=faults, **(fields | changes))  # type: ignore[arg-type]

@@ -40,6 +40,12 @@ FULL = record(
         "probability": 0.9,
         "probabilities": {"rot90ccw": 0.9, "identity": 0.1},
         "sax": 1.0,
+        "doubt": "",
+        "mirrored": 0.01,
+        "residual_deg": -9.0,
+        "septal_deg": None,
+        "agreement": 0.8,
+        "slices": 5,
     },
     crossing={"best": "identity", "margin": 0.5, "pairs": 9, "scores": {"identity": 0.8}},
 )

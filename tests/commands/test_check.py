@@ -7,6 +7,7 @@ import pytest
 
 from cmr_node.commands.check import Finding, Level, findings
 from cmr_node.settings import Peer, Settings
+from tests.inference.networks import network, weights_folder_of
 from tests.peers import LOOPBACK, free_port, storescp
 from tests.system.node import node_settings
 
@@ -64,3 +65,32 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 def test_nobody_may_send_is_something_to_mend(tmp_path: Path) -> None:
     settings = node_settings(tmp_path).model_copy(update={"peer": ()})
     assert looked_at(settings)["peers"].level is Level.BAD
+
+
+def test_the_network_is_named_and_tried(tmp_path: Path) -> None:
+    folder = weights_folder_of(tmp_path / "w", network().SerializeToString())
+    inference = {"network": str(folder), "threads": 1, "batch": 2}
+    found = looked_at(node_settings(tmp_path, inference=inference))["models"]
+    assert found.level is Level.WELL
+    for part in ("small 1.2", "SHA-256", "CPUExecutionProvider", "on cpu", "s a picture", "2 at"):
+        assert part in found.text
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [({"network": "/nowhere/w"}, "/nowhere/w"), ({"device": "cuda"}, "cmr-node[gpu]")],
+)
+def test_a_network_that_cannot_be_used_is_to_be_mended(
+    tmp_path: Path, change: dict[str, str], named: str
+) -> None:
+    folder = weights_folder_of(tmp_path / "w", network().SerializeToString())
+    settings = node_settings(tmp_path, inference={"network": str(folder)} | change)
+    found = looked_at(settings)["models"]
+    assert found.level is Level.BAD
+    assert named in found.text
+
+
+def test_without_a_network_it_is_said_that_the_header_decides(tmp_path: Path) -> None:
+    found = looked_at(node_settings(tmp_path, inference={"network": "none"}))["models"]
+    assert found.level is Level.NOTE
+    assert "decide alone" in found.text

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
+from cmr_node.phantom.body.anatomy import Patient
 from cmr_node.phantom.body.tissues import OPPOSED, Tissue, spins
 from cmr_node.phantom.scanner import signals
+from cmr_node.phantom.scanner.render import Cine, cine_contrast
 
 
 def bloch_bssfp(t1: float, t2: float, flip_deg: float, tr: float, hertz: float = 0.0) -> float:
@@ -44,11 +46,12 @@ def test_bands_are_dark_half_a_turn_from_resonance():
     assert line[160] == pytest.approx(1)
 
 
-@pytest.mark.parametrize(("tesla", "least", "most"), [(1.5, 2.2, 2.8), (3.0, 1.7, 2.3)])
-def test_blood_is_as_much_brighter_than_muscle_as_in_patients(tesla, least, most):
-    """Measured: 2.5 to 2.8 at 1.5 T, 2.0 to 2.2 at 3 T."""
-    signal = signals.bssfp(*signals.relaxation(tesla), 60, 3.0)
-    assert least < signal[Tissue.LV_BLOOD] / signal[Tissue.MYOCARDIUM] < most
+@pytest.mark.parametrize(("tesla", "least", "most"), [(1.5, 2.5, 2.8), (3.0, 2.0, 2.2)])
+def test_blood_is_as_much_brighter_than_muscle_as_is_aimed_at(tesla, least, most):
+    """2.5 to 2.8 at 1.5 T, 2.0 to 2.2 at 3 T: a prototype's equations, not patients."""
+    shown = [cine_contrast(Patient.draw(seed), Cine.usual(tesla))[0] for seed in range(20)]
+    ratios = [one[Tissue.LV_BLOOD] / one[Tissue.MYOCARDIUM] for one in shown]
+    assert least < np.median(ratios) < most
 
 
 def test_only_fat_opposes_water():

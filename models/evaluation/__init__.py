@@ -1,0 +1,1 @@
+"""What the networks can do, on patients they were not trained on."""

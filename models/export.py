@@ -1,0 +1,110 @@
+"""From a checkpoint to what the node loads: ONNX, and the card beside it.
+
+    python -m models.export NETWORK OUT --card CARD.toml
+
+The promise kept here: nothing is written before ONNX Runtime gives what torch gave on the same
+pictures, to 1e-4, for one picture and for many.  ``CARD.toml`` says everything about the network
+but the name and the digest of the file, which are filled in.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import io
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+from torch import Tensor, nn
+
+from cmr_node.inference.preprocess import SIZE
+from models.networks import load
+from models.orientation import MultiTask
+
+OPSET = 18
+NAMES = ("masks", "orientation", "mirrored", "directions", "kind")
+TOLERANCE = 1e-4
+
+
+class Shipped(nn.Module):
+    """The multi-task network with the masks as probabilities."""
+
+    def __init__(self, network: MultiTask) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """(n, 1, SIZE, SIZE) to the outputs in the order of ``NAMES``."""
+        outputs = self.network(image)
+        return (torch.softmax(outputs.masks, 1), *outputs[1:])
+
+
+def to_onnx(network: MultiTask) -> bytes:
+    """The network as one ONNX file, n dynamic; raises ``ValueError`` if it answers otherwise."""
+    shipped = Shipped(network).eval()
+    example = torch.randn(2, 1, SIZE, SIZE)
+    batch = torch.export.Dim("n", min=1, max=4096)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "network.onnx"
+        torch.onnx.export(
+            shipped,
+            (example,),
+            path,
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=["image"],
+            output_names=list(NAMES),
+            dynamic_shapes=({0: batch},),
+            external_data=False,
+            verbose=False,
+        )
+        content = path.read_bytes()
+    _must_agree(content, shipped)
+    return content
+
+
+def _must_agree(content: bytes, shipped: Shipped) -> None:
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    for count in (1, 3, 17):
+        images = torch.randn(count, 1, SIZE, SIZE, generator=torch.manual_seed(count))
+        with torch.inference_mode():
+            expected = shipped(images)
+        told = session.run(list(NAMES), {"image": images.numpy()})
+        for name, want, got in zip(NAMES, expected, told, strict=True):
+            off = float(np.abs(want.numpy() - got).max())
+            if not off <= TOLERANCE * max(1.0, float(want.abs().max())):
+                raise ValueError(f"output {name} is {off:g} off with {count} pictures")
+
+
+def main() -> int:
+    """The command; 0 when written."""
+    parser = argparse.ArgumentParser(
+        prog="python -m models.export",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("network", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--card", type=Path, required=True)
+    given = parser.parse_args()
+    network, _ = load(given.network)
+    if not isinstance(network, MultiTask):
+        print("export: only the multi-task network is shipped", file=sys.stderr)
+        return 2
+    content = to_onnx(network)
+    given.out.mkdir(parents=True, exist_ok=True)
+    (given.out / "network.onnx").write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+    card = io.StringIO(given.card.read_text())
+    head = [f'file = "network.onnx"\nsha256 = "{digest}"\n']
+    (given.out / "card.toml").write_text("".join([*head, card.read()]))
+    print(f"{given.out}: {len(content) / 1e6:.1f} MB, sha256 {digest}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
