@@ -6,13 +6,16 @@
        short axis: act, leave, or ask a person                           inference.decide
     3. act: each instance is derived anew, pixels and geometry turned,   outputs.reoriented
        read back, and proved to hold every pixel where it was            outputs.proof
-    4. decisions and results are written, and handed to delivery         store.ledger
+    4. what is asked is written down for a person; what the network      results
+       sees in a short-axis cine is drawn and measured
+    5. decisions and results are written, and handed to delivery         store.ledger
+                                                                         outputs.offers
 
 The promise kept here: the whole may be run again at any moment and its effect is once.  What is
 derived depends on the source bytes, the operation and this version of the node alone, so a
 second run writes the same bytes under the same UIDs; the network has a say in whether, not in
-what.  A stack of which one instance cannot be
-derived, or of whose series one has no place in any stack, is refused whole: a turned stack that
+what, and in what it draws, under UIDs that name its weights.  A stack of which one instance cannot
+be derived, or of whose series one has no place in any stack, is refused whole: a turned stack that
 lacks an image without a word would be worse than none.
 """
 
@@ -20,6 +23,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,7 +37,6 @@ from cmr_node.dicom.reading import read
 from cmr_node.errors import (
     BadInstance,
     GeometryNotKept,
-    InconsistentInstance,
     NodeError,
     RefusedStack,
 )
@@ -49,13 +52,17 @@ from cmr_node.judgement import (
     judge,
     must_be_turnable,
 )
+from cmr_node.outputs.offers import Results, offer
 from cmr_node.outputs.proof import prove
 from cmr_node.outputs.reoriented import reorient_instance
 from cmr_node.outputs.turned import encode
 from cmr_node.outputs.uids import Producer
-from cmr_node.settings import Settings
-from cmr_node.store.files import Files, Kept
+from cmr_node.results.artist import Artist
+from cmr_node.results.maker import Made, ResultMaker
+from cmr_node.settings import Peer, Settings
+from cmr_node.store.files import Files
 from cmr_node.store.index import Index, StudyVersion
+from cmr_node.store.keeping import Keeping
 from cmr_node.store.ledger import Ledger, StackRecord
 from cmr_node.telemetry import STACKS
 
@@ -77,6 +84,7 @@ class Standardiser:
         producer: Producer,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         trusting: Trusting = BY_THE_HEADER,
+        artist: Artist | None = None,
     ) -> None:
         self.settings = settings
         self.index = index
@@ -85,6 +93,8 @@ class Standardiser:
         self.producer = producer
         self.now = now
         self.trusting = trusting
+        self.keeping = Keeping(files, index, settings.receive.ae_title, now)
+        self.maker = ResultMaker(settings, self.keeping, producer, artist)
 
     def __call__(self, context: JobContext, payload: dict[str, Any]) -> None:
         """Handle a study job: ``{"study": UID, "version": number}``."""
@@ -114,14 +124,35 @@ class Standardiser:
         assembly = assemble(instances, frames_from(self._read))
         pixels = cell_values(self._read)
         stacks = judge(assembly, pixels, self.settings.standardise, self.trusting)
-        records = [
-            self._carry_out(judged, assembly.refused, step, f"stack {number}")
-            for number, judged in enumerate(stacks, start=1)
-        ]
+        completed_at = self.ledger.completed_at(study)
+        records: list[StackRecord] = []
+        results: list[Results] = []
+        for number, judged in enumerate(stacks, start=1):
+            record = self._carry_out(judged, assembly.refused, step, f"stack {number}")
+            made = Made()
+            if record.decision != REFUSED and self.maker.concerns(judged):
+                outcome = step(
+                    f"results {number}",
+                    self.maker.make,
+                    judged,
+                    assembly.refused,
+                    record.derived,
+                    completed_at,
+                )
+                made = Made(**outcome)
+                record = replace(record, evidence={**record.evidence, "results": made.said()})
+            records.append(record)
+            results.append(made.results(record.derived))
         records += _refused_instances(assembly)
         derived = [uid for record in records for uid in record.derived]
         sources = [header.sop_instance_uid for header in instances]
-        self.ledger.finish(study, records, self._wanted(sources, derived), self.now())
+        offers = {peer.name: offer(results, peer) for peer in self.settings.destinations}
+        wanted = {
+            peer.name: _wanted(peer, sources, offers[peer.name].wanted)
+            for peer in self.settings.destinations
+        }
+        next_best = {name: one.next_best for name, one in offers.items()}
+        self.ledger.finish(study, records, wanted, self.now(), next_best)
         logger.info(
             "study %s version %d: %d instances, %d stacks, %d derived",
             *_named(study),
@@ -176,24 +207,16 @@ class Standardiser:
         derived = reorient_instance(source, operation, self.producer)
         part10 = encode(derived)
         prove(part10, source)
-        kept, arrival = self.files.write_file(part10, self.now(), self.settings.receive.ae_title)
-        self.index.register([arrival])
-        if kept is Kept.ASIDE:  # what lies under this UID is not what was proved
-            raise InconsistentInstance(
-                "other content is stored under the UID of its derived instance, "
-                f"{derived.SOPInstanceUID}"
-            )
-        return str(derived.SOPInstanceUID)
+        return self.keeping.keep(part10)
 
     def _read(self, header: Header) -> FileDataset:
         return read(self.files.path_of(header.sop_instance_uid))
 
-    def _wanted(self, sources: Sequence[str], derived: Sequence[str]) -> dict[str, list[str]]:
-        offered = {"original": sources, "derived": derived}
-        return {
-            peer.name: [uid for kind in peer.receives for uid in offered[kind]]
-            for peer in self.settings.destinations
-        }
+
+def _wanted(peer: Peer, sources: Sequence[str], made: Sequence[str]) -> list[str]:
+    """What a destination is to have, in the order in which it is told to get it."""
+    offered = {"original": sources, "derived": made}
+    return [uid for kind in peer.receives for uid in offered[kind]]
 
 
 def _refused_instances(assembly: Assembly) -> list[StackRecord]:

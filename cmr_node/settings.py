@@ -196,6 +196,29 @@ class Inference(Section):
     )
 
 
+class Results(Section):
+    """What is made of a judged stack beside derived images."""
+
+    segmentation: bool = Field(
+        True,
+        description="Whether the outlines of a short-axis cine are written as Segmentation; needs "
+        "a network.",
+    )
+    measurements: bool = Field(
+        True,
+        description="Whether its volumes, function and mass are written as structured report; "
+        "needs a network.",
+    )
+    review: bool = Field(
+        True,
+        description="Whether a stack about which a person is asked gets key objects that say why.",
+    )
+    phases: Literal["ed_es", "all"] = Field(
+        "ed_es",
+        description="Which phases get a Segmentation: end-diastole and end-systole, or all.",
+    )
+
+
 class Work(Section):
     """The workers."""
 
@@ -321,6 +344,7 @@ class Settings(Section):
     assemble: Assemble = Field(default_factory=Assemble)
     standardise: Standardise = Field(default_factory=Standardise)
     inference: Inference = Field(default_factory=Inference)
+    results: Results = Field(default_factory=Results)
     work: Work = Field(default_factory=Work)
     deliver: Deliver = Field(default_factory=Deliver)
     observe: Observe = Field(default_factory=Observe)

@@ -15,6 +15,7 @@ from cmr_node.jobs.worker import run_slot
 from cmr_node.judgement import Trusting
 from cmr_node.outputs.uids import Producer
 from cmr_node.pipeline import Standardiser
+from cmr_node.results.artist import artist_of
 from cmr_node.settings import Settings
 from cmr_node.store.files import Files
 from cmr_node.store.index import Index
@@ -57,6 +58,7 @@ def work_slot(arguments: argparse.Namespace, settings: Settings) -> int:
             files,
             producer,
             trusting=trusting_of(session),
+            artist=artist_of(session),
         )
         with health_page(settings, "work", beside=arguments.slot + 1):
             run_slot(

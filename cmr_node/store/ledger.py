@@ -47,6 +47,14 @@ class Ledger:
             row = connection.execute(_this(select(Version.last_number, Version.state), study)).one()
             return None if row.state == VersionState.SUPERSEDED else int(row.last_number)
 
+    def completed_at(self, study: StudyVersion) -> datetime:
+        """When a version counted as complete: the same however often it is worked on."""
+        with self.database.reading() as connection:
+            found: datetime = connection.execute(
+                _this(select(Version.completed_at), study)
+            ).scalar_one()
+            return found
+
     def finish(
         self,
         study: StudyVersion,

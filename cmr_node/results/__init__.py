@@ -1,0 +1,8 @@
+"""What is made of a judged stack beside derived images: outlines, numbers, pages, questions.
+
+artist      the network that draws, and its name in what it drew
+outlining   pixels -> outlines of all phases -> the numbers
+shown       the images a reader will look at, for whatever points at them
+objects     outlines and numbers -> SEG, SR, page, key objects
+maker       which of them a stack gets, each made and kept apart from the others
+"""
