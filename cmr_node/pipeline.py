@@ -151,7 +151,11 @@ class Standardiser:
             peer.name: _wanted(peer, sources, offers[peer.name].wanted)
             for peer in self.settings.destinations
         }
-        next_best = {name: one.next_best for name, one in offers.items()}
+        next_best = {
+            peer.name: offers[peer.name].next_best
+            for peer in self.settings.destinations
+            if "derived" in peer.receives
+        }
         self.ledger.finish(study, records, wanted, self.now(), next_best)
         logger.info(
             "study %s version %d: %d instances, %d stacks, %d derived",

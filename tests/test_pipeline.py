@@ -17,7 +17,8 @@ from cmr_node.judgement import Trusting
 from cmr_node.outputs.uids import Producer
 from cmr_node.phantom.study import Plan, simulate_study
 from cmr_node.pipeline import REFUSED, Standardiser
-from cmr_node.settings import Peer, Settings, Storage
+from cmr_node.results.artist import Artist
+from cmr_node.settings import Peer, Results, Settings, Storage
 from cmr_node.store.database import Database
 from cmr_node.store.deliveries import Deliveries
 from cmr_node.store.files import Files
@@ -43,20 +44,28 @@ PLAN = Plan(
 class Bench:
     """A store with its index, and the worker on it."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(
+        self,
+        root: Path,
+        artist: Artist | None = None,
+        results: Results | None = None,
+        **to_pacs: Any,
+    ) -> None:
         self.database = Database.open(f"sqlite:///{root / 'index.sqlite'}")
         self.index, self.ledger = Index(self.database), Ledger(self.database)
         self.deliveries = Deliveries(self.database)
         self.files = Files(root)
         self.files.prepare()
-        pacs = Peer(name="pacs", ae_title="PACS", host="127.0.0.1", receives=("derived",))
+        told = {"receives": ("derived",), **to_pacs}
+        pacs = Peer(name="pacs", ae_title="PACS", host="127.0.0.1", **told)
         self.worker = Standardiser(
-            Settings(storage=Storage(root=root), peer=(pacs,)),
+            Settings(storage=Storage(root=root), peer=(pacs,), results=results or Results()),
             self.index,
             self.ledger,
             self.files,
             PRODUCER,
             now=lambda: NOON,
+            artist=artist,
         )
 
     def standardise(self, images: list[FileDataset]) -> StudyOverview:

@@ -48,11 +48,6 @@ class Drafts:
     algorithm: Algorithm
     producer: Producer
 
-    @property
-    def stack(self) -> str:
-        """Names the stack in UIDs: its first image."""
-        return self.shown.sources(0)[0].key
-
     def moments(self) -> dict[int, Moment]:
         """The phases that are reported."""
         measured = self.outlines.measured
@@ -69,7 +64,7 @@ class Drafts:
         return segment(
             sources,
             self.labels[self.shown.places(phase), phase],
-            stack=self.stack,
+            stack=self.shown.key,
             phase=Phase(phase + 1, moment.replace("-", " ") if moment else ""),
             algorithm=self.algorithm,
             series_number=series_number(sources[0].ds, SEGMENTATION),
@@ -105,7 +100,7 @@ class Drafts:
                     moment=moment,
                     structure=structure,
                     number=number,
-                    tracking_uid=tracking_uid(study, self.stack, structure),
+                    tracking_uid=tracking_uid(study, self.shown.key, structure),
                     tracking_id=SEGMENTS[structure].label,
                     sop_class_uid=sop_class,
                 )
@@ -138,7 +133,7 @@ class Drafts:
         return capture(
             page,
             sources,
-            stack=self.stack,
+            stack=self.shown.key,
             step=self.algorithm.step,
             series_number=series_number(sources[0].ds, PAGE),
             producer=self.producer,

@@ -6,8 +6,11 @@ from base to apex, and lists every number that is given and every one that is wi
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 from numpy.typing import NDArray
+from pydicom.dataset import FileDataset
 
 from cmr_node.assemble.records import Stack
 from cmr_node.dicom.words import display_values
@@ -56,7 +59,9 @@ def result_page(
     for phase, found in sources.items():
         ordered = [
             OutlinedSlice(
-                Picture.on(source.plane().plane, display_values(source.ds, source.frame)),
+                Picture.on(
+                    source.plane().plane, display_values(cast(FileDataset, source.ds), source.frame)
+                ),
                 labels[place, phase],
             )
             for place, source in zip(shown.places(phase), found, strict=True)
@@ -91,7 +96,7 @@ def phase_times_ms(stack: Stack) -> NDArray[np.float64]:
         return times
     beat = whole.cells[0].header.number("NominalInterval")
     if beat and beat > 0:
-        return np.arange(stack.phases) * (beat / stack.phases)
+        return np.linspace(0.0, beat, stack.phases, endpoint=False)
     raise ValueError("neither TriggerTime nor NominalInterval says when the phases are")
 
 

@@ -40,6 +40,12 @@ class Shown:
     operation: Orientation
     open: Open
 
+    @property
+    def key(self) -> str:
+        """Names the stack: its first image, as ``SourceFrame.key``."""
+        cell = self.stack.slices[0].cells[0]
+        return f"{self._uid_of(cell.instance)}:{cell.frame}"
+
     def labels(self, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Labels on the images received, on the grid of those that are shown."""
         turned = self.operation.apply(labels) if self.derived else labels
