@@ -17,6 +17,7 @@ import highdicom as hd
 import numpy as np
 import pytest
 from pydicom.dataset import FileDataset
+from pydicom.uid import RLELossless
 
 from cmr_node.dicom.reading import read
 from cmr_node.errors import BadInference, InferenceFailed
@@ -88,7 +89,9 @@ def truth(place: int, phase: int) -> np.ndarray:
 
 
 @cache
-def _scanned(stored_as: Orientation, phases: int, turn_deg: float) -> tuple[FileDataset, ...]:
+def _scanned(
+    stored_as: Orientation, phases: int, turn_deg: float, multi_frame: bool
+) -> tuple[FileDataset, ...]:
     plan = Plan(
         seed=0,
         views=(View.SAX,),
@@ -99,6 +102,7 @@ def _scanned(stored_as: Orientation, phases: int, turn_deg: float) -> tuple[File
         pixel_spacing=SPACING,
         stored_as={View.SAX: stored_as},
         turn_deg=turn_deg,
+        multi_frame=multi_frame,
     )
     return tuple(simulate_study(plan))
 
@@ -106,11 +110,22 @@ def _scanned(stored_as: Orientation, phases: int, turn_deg: float) -> tuple[File
 def study(
     stored_as: Orientation = Orientation.IDENTITY, phases: int = PHASES, turn_deg: float = 0.0
 ) -> list[FileDataset]:
-    images = deepcopy(list(_scanned(stored_as, phases, turn_deg)))
+    images = deepcopy(list(_scanned(stored_as, phases, turn_deg, False)))
     for number, ds in enumerate(images):
         labels = stored_as.apply(truth(*divmod(number, phases)))
         ds.PixelData = (100 * labels.astype(np.uint16)).tobytes()
     return images
+
+
+def multi_frame_study(stored_as: Orientation, *, compressed: bool) -> list[FileDataset]:
+    (ds,) = deepcopy(_scanned(stored_as, PHASES, 0.0, True))
+    labels = [
+        stored_as.apply(truth(place, phase)) for place in range(SLICES) for phase in range(PHASES)
+    ]
+    ds.PixelData = (100 * np.array(labels, np.uint16)).tobytes()
+    if compressed:
+        ds.compress(RLELossless, generate_instance_uid=False)
+    return [ds]
 
 
 def bench(
@@ -173,6 +188,30 @@ def test_outlines_of_a_turned_stack_lie_on_the_derived_images(
         assert {tuple(one.shape) for one in drawn} == {SHAPE}
         upright = [truth(place, phase) for place in range(SLICES)]
         np.testing.assert_array_equal(drawn, upright)
+    node.database.close()
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_frames_of_one_instance_are_drawn_as_images_are(compressed: bool, tmp_path: Path) -> None:
+    turn = Orientation.ROT90CW
+    network = ReadsPixels(turn)
+    node = bench(tmp_path, network)
+    found = node.standardise(multi_frame_study(turn, compressed=compressed))
+    stack = stack_of(found, View.SAX)
+    assert (stack["decision"], stack["slices"], stack["phases"]) == ("act", SLICES, PHASES)
+    made = outcome(found)
+    assert made["not_made"] == {}
+    assert set(made["made"]) == OBJECTS
+    seg = read(node.files.path_of(made["made"]["segmentation, end-systole"]))
+    (source,) = seg.SourceImageSequence
+    frames = [int(number) for number in source.ReferencedFrameNumber]
+    assert len(frames) == SLICES
+    planes = hd.seg.Segmentation.from_dataset(seg).get_pixels_by_source_frame(
+        source.ReferencedSOPInstanceUID, frames, combine_segments=True
+    )
+    derived = read(node.files.path_of(source.ReferencedSOPInstanceUID)).pixel_array
+    shown = derived[np.array(frames) - 1] // 100
+    np.testing.assert_array_equal(planes > 0, shown > 0)
     node.database.close()
 
 

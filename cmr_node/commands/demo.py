@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from cmr_node.assemble.stack import MR_IMAGES
 from cmr_node.commands.arguments import Commands, add_command
 from cmr_node.commands.printed_settings import settings_as_toml
 from cmr_node.dicom.reading import read
@@ -259,6 +260,8 @@ def _pairs(folder: Path, pacs: Settings) -> list[Pair]:
     pairs = []
     for path in Files(pacs.storage.root).walk():
         derived = read(path)
+        if derived.SOPClassUID not in MR_IMAGES:
+            continue  # outlines, numbers, questions
         source = sources[derived.SourceImageSequence[0].ReferencedSOPInstanceUID]
         pairs.append(Pair(source, derived, prove(path.read_bytes(), source)))
     return sorted(pairs, key=lambda p: (p.source.SeriesNumber, p.source.InstanceNumber))

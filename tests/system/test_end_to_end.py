@@ -16,6 +16,7 @@ import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
+from cmr_node.assemble.stack import MR_IMAGES
 from cmr_node.dicom.reading import read
 from cmr_node.geometry.orientation import Orientation
 from cmr_node.geometry.plane import Plane
@@ -93,9 +94,9 @@ def finished(node: Node, study_uid: str) -> bool:
 
 
 def images_of(pacs: Orthanc, study_uid: str) -> list[Dataset]:
-    """What the PACS holds of one study."""
+    """The MR images that the PACS holds of one study."""
     found = [dcmread(BytesIO(pacs.file(instance))) for instance in pacs.instances()]
-    return [ds for ds in found if ds.StudyInstanceUID == study_uid]
+    return [ds for ds in found if ds.StudyInstanceUID == study_uid and ds.SOPClassUID in MR_IMAGES]
 
 
 def digests(folder: Path) -> dict[str, str]:

@@ -30,6 +30,7 @@ from pydicom.uid import (
     SecondaryCaptureImageStorage,
 )
 
+from cmr_node.assemble.stack import MR_IMAGES
 from cmr_node.geometry.orientation import Orientation
 from cmr_node.geometry.plane import Plane
 from cmr_node.geometry.standard_view import View, implied_orientation
@@ -89,9 +90,11 @@ class Hospital:
         return self.node.node.port
 
     def derived(self, study_uid: str) -> list[FileDataset]:
-        """What the PACS holds of one study."""
+        """The MR images that the PACS holds of one study."""
         found = [dcmread(BytesIO(self.pacs.file(one))) for one in self.pacs.instances()]
-        return [ds for ds in found if study_uid == ds.StudyInstanceUID]
+        return [
+            ds for ds in found if study_uid == ds.StudyInstanceUID and ds.SOPClassUID in MR_IMAGES
+        ]
 
 
 @pytest.fixture(scope="module")
