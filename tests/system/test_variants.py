@@ -34,8 +34,9 @@ from cmr_node.assemble.stack import MR_IMAGES
 from cmr_node.geometry.orientation import Orientation
 from cmr_node.geometry.plane import Plane
 from cmr_node.geometry.standard_view import View, implied_orientation
+from cmr_node.peer import Wanted
 from cmr_node.phantom.study import Plan, simulate_study
-from cmr_node.settings import Peer, Wanted
+from cmr_node.settings import Peer
 from tests.fault_scp import FaultScp, fault_scp
 from tests.peers import (
     ENVIRONMENT,
