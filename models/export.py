@@ -1,19 +1,20 @@
 """From a checkpoint to what the node loads: ONNX, and the card beside it.
 
-    python -m models.export NETWORK OUT --card CARD.toml
+    python -m models.export NETWORK ABOUT.toml OUT
 
 The promise kept here: nothing is written before ONNX Runtime gives what torch gave on the same
-pictures, to 1e-4, for one picture and for many.  ``CARD.toml`` says everything about the network
-but the name and the digest of the file, which are filled in.
+pictures, to 1e-4, for one picture and for many.  ``ABOUT.toml`` (``models/cards``) says what only
+people know of the network; file, digest, preprocessing and thresholds are filled in, and the card
+is read back as the node reads it.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
-import io
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,11 +22,14 @@ import onnxruntime
 import torch
 from torch import Tensor, nn
 
+from cmr_node.inference.card import CARD, read_card
 from cmr_node.inference.preprocess import SIZE
+from models.card import draft
 from models.networks import load
 from models.orientation import MultiTask
 
 OPSET = 18
+FILE = "network.onnx"
 NAMES = ("masks", "orientation", "mirrored", "directions", "kind")
 TOLERANCE = 1e-4
 
@@ -80,29 +84,35 @@ def _must_agree(content: bytes, shipped: Shipped) -> None:
                 raise ValueError(f"output {name} is {off:g} off with {count} pictures")
 
 
-def main() -> int:
-    """The command; 0 when written."""
+def card_text(about: str, content: bytes) -> str:
+    """The card of a network, TOML."""
+    lines = [f'file = "{FILE}"', f'sha256 = "{hashlib.sha256(content).hexdigest()}"', about]
+    for name, table in draft().tables().items():
+        lines += ["", f"[{name}]", *(f"{key} = {value}" for key, value in table.items())]
+    return "\n".join(lines) + "\n"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; 0 when written, 2 when the network cannot be shipped."""
     parser = argparse.ArgumentParser(
         prog="python -m models.export",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("network", type=Path)
+    parser.add_argument("about", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--card", type=Path, required=True)
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     network, _ = load(given.network)
     if not isinstance(network, MultiTask):
         print("export: only the multi-task network is shipped", file=sys.stderr)
         return 2
     content = to_onnx(network)
     given.out.mkdir(parents=True, exist_ok=True)
-    (given.out / "network.onnx").write_bytes(content)
-    digest = hashlib.sha256(content).hexdigest()
-    card = io.StringIO(given.card.read_text())
-    head = [f'file = "network.onnx"\nsha256 = "{digest}"\n']
-    (given.out / "card.toml").write_text("".join([*head, card.read()]))
-    print(f"{given.out}: {len(content) / 1e6:.1f} MB, sha256 {digest}")
+    (given.out / FILE).write_bytes(content)
+    (given.out / CARD).write_text(card_text(given.about.read_text(), content))
+    card = read_card(given.out)
+    print(f"{card.name} {card.version}: {len(content) / 1e6:.1f} MB, SHA-256 {card.sha256}")
     return 0
 
 
