@@ -102,6 +102,12 @@ def phase_times_ms(stack: Stack) -> NDArray[np.float64]:
 
 def _lines(measured: Measurements) -> list[str]:
     lines = [f"{name.words}: {value:.1f} {name.unit}" for name, value in measured.values.items()]
-    lines += [f"{one.name.words}: withheld" for one in measured.withheld]
+    reasons: dict[str, list[str]] = {}
+    for one in measured.withheld:
+        reasons.setdefault(one.reason, []).append(one.name.words)
+    told = [flag.text for flag in measured.flags]
+    for reason, names in reasons.items():
+        others = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        told += [f"withheld {names[0]}{others}, because", f"   {reason}"]
     # A colon would set a sentence in two columns.
-    return lines + [flag.text.replace(": ", " - ") for flag in measured.flags]
+    return lines + [text.replace(": ", " - ") for text in told]
