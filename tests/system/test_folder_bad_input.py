@@ -66,6 +66,7 @@ pytestmark = pytest.mark.system
 @pytest.fixture(autouse=True)
 def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("CMR_NODE_INFERENCE_NETWORK", "none")  # most pictures here show no heart
 
 
 # One tree of all that is bad
