@@ -15,7 +15,6 @@ import sqlite3
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,14 +59,6 @@ OUTLANDISH = [
     b"[red]x[bold]",
     b"new\nline\x1b[31m",
 ]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _no_network() -> Iterator[None]:
-    """Most pictures here show no heart, and what is tested is the way they go."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CMR_NODE_INFERENCE_NETWORK", "none")
-        yield
 
 
 @pytest.fixture(autouse=True)

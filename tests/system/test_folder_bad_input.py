@@ -63,14 +63,6 @@ from tests.volumes.making import metaimage, replaced
 pytestmark = pytest.mark.system
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _no_network() -> Iterator[None]:
-    """Most pictures here show no heart, and what is tested is the way they go."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CMR_NODE_INFERENCE_NETWORK", "none")
-        yield
-
-
 @pytest.fixture(autouse=True)
 def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

@@ -51,7 +51,6 @@ PLACE_MM = 1e-3
 def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        patch.setenv("CMR_NODE_INFERENCE_NETWORK", "none")
         yield
 
 
