@@ -1,5 +1,5 @@
 """No network, unless a test asks for one: most pictures sent here show no heart, and what is tested
-is the way they go.  The demonstration and ``tests/inference/test_shipped`` run the shipped network.
+is the way they go.  ``tests/inference/test_shipped`` runs the shipped network.
 """
 
 from __future__ import annotations
