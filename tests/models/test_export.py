@@ -54,3 +54,11 @@ def test_the_shipped_card_is_what_is_written_beside_these_weights() -> None:
     folder = Path(export.__file__).parent / "weights" / "cmr-multitask"
     written = export.card_text(ABOUT.read_text(), (folder / export.FILE).read_bytes())
     assert (folder / "card.toml").read_text() == written
+
+
+def test_the_shipped_file_says_nothing_of_where_it_was_made() -> None:
+    content = (
+        Path(export.__file__).parent / "weights" / "cmr-multitask" / export.FILE
+    ).read_bytes()
+    assert b'File "' not in content
+    assert b"stack_trace" not in content
