@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import torch
 from torch import Tensor, nn
@@ -66,9 +67,19 @@ def to_onnx(network: MultiTask) -> bytes:
             external_data=False,
             verbose=False,
         )
-        content = path.read_bytes()
+        content = without_origin(path.read_bytes())
     _must_agree(content, shipped)
     return content
+
+
+def without_origin(content: bytes) -> bytes:
+    """The same network without the exporter's notes: stack traces, with paths of this machine."""
+    model = onnx.load_from_string(content)
+    for part in (model, model.graph, *model.graph.node, *model.graph.value_info,
+                 *model.graph.input, *model.graph.output, *model.graph.initializer):  # fmt: skip
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    return bytes(model.SerializeToString(deterministic=True))
 
 
 def _must_agree(content: bytes, shipped: Shipped) -> None:

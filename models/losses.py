@@ -8,6 +8,9 @@ Fang & Yan 2020), and the structures that were drawn are learnt as ever.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -30,21 +33,32 @@ def known_probabilities(logits: Tensor, known: Tensor) -> Tensor:
     return torch.cat([1 - kept.sum(1, keepdim=True), kept], 1).clamp(1e-6, 1)
 
 
-def dice_and_cross_entropy(logits: Tensor, masks: Tensor, known: Tensor) -> Tensor:
+def dice_and_cross_entropy(
+    logits: Tensor, masks: Tensor, known: Tensor, *, each: bool = False
+) -> Tensor:
     """Mean of soft Dice loss over the structures known, and cross-entropy.
 
     ``masks`` is (n, rows, columns), long; unknown structures are 0 in it.
+
+    Parameters
+    ----------
+    each
+        Whether half of the Dice loss is the mean over the pictures that show the structure, so
+        that a small cavity counts as much as a large one.
     """
     probabilities = known_probabilities(logits, known)
     entropy = functional.nll_loss(probabilities.log(), masks)
     target = functional.one_hot(masks, 1 + STRUCTURES).permute(0, 3, 1, 2)[:, 1:].float()
-    # Over the batch: a slice without a structure would make its own Dice a matter of chance.
     counted = known[:, :, None, None].float()
-    common = (probabilities[:, 1:] * target * counted).sum((0, 2, 3))
-    sizes = ((probabilities[:, 1:] + target) * counted).sum((0, 2, 3))
+    common = (probabilities[:, 1:] * target * counted).sum((2, 3))
+    sizes = ((probabilities[:, 1:] + target) * counted).sum((2, 3))
     present = known.any(0)
-    dice = 1 - (2 * common[present] + 1) / (sizes[present] + 1)
-    return entropy + dice.mean()
+    # Over the batch: a slice without a structure would make its own Dice a matter of chance.
+    dice = (1 - (2 * common.sum(0)[present] + 1) / (sizes.sum(0)[present] + 1)).mean()
+    shown = known & target.any((2, 3))
+    if each and shown.any():
+        dice = (dice + (1 - (2 * common[shown] + 1) / (sizes[shown] + 1)).mean()) / 2
+    return entropy + dice
 
 
 def weighted_bce(logits: Tensor, masks: Tensor, known: Tensor) -> Tensor:
@@ -58,6 +72,13 @@ def weighted_bce(logits: Tensor, masks: Tensor, known: Tensor) -> Tensor:
     )
     counted = known[:, :, None, None].expand_as(entropy)
     return entropy[counted].mean() * 4
+
+
+MASKS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {  #: by what a stage of a recipe calls them
+    "dice": dice_and_cross_entropy,
+    "dice of each": partial(dice_and_cross_entropy, each=True),
+    "bce": weighted_bce,
+}
 
 
 def orientation_loss(logits: Tensor, weights: Tensor) -> Tensor:

@@ -47,8 +47,7 @@ def loss_of(network: nn.Module, batch: Batch, stage: Stage) -> dict[str, Tensor]
     masks = torch.where(_is_known(batch.masks, known), batch.masks, 0)
     parts: dict[str, Tensor] = {}
     if stage.masks != "none":
-        mask_loss = {"dice": losses.dice_and_cross_entropy, "bce": losses.weighted_bce}
-        parts["masks"] = mask_loss[stage.masks](outputs.masks, masks, known)
+        parts["masks"] = losses.MASKS[stage.masks](outputs.masks, masks, known)
     if stage.train != "segmentation":
         parts["orientation"] = ORIENTATION * losses.orientation_loss(
             outputs.orientation, batch.orientation

@@ -31,7 +31,7 @@ class Stage(_Strict):
     train
         Which part learns; the rest is frozen, its normalisation too.
     masks
-        The loss of the segmentation.
+        The loss of the segmentation; "dice of each" also gives each picture its own Dice.
     real
         Share of each batch that comes from real patients; the rest is simulated.
     sequences
@@ -42,7 +42,7 @@ class Stage(_Strict):
     steps: int = Field(gt=0)
     learning_rate: float = Field(gt=0)
     train: Literal["all", "segmentation", "branch", "last"] = "all"
-    masks: Literal["dice", "bce", "none"] = "dice"
+    masks: Literal["dice", "dice of each", "bce", "none"] = "dice"
     real: float = Field(default=0.0, ge=0, le=1)
     sequences: tuple[str, ...] = ()
     weight_decay: float = 0.01

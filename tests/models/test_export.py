@@ -48,3 +48,17 @@ def test_the_card_says_whole_sentences_and_the_digest_of_the_file() -> None:
     told = tomllib.loads(export.card_text(ABOUT.read_text(), b"weights"))
     assert told["sha256"] == "9a129038d9a00aed0cf6a7ea059ca50a813449061ab87848cf1a13eafdf33b2c"
     assert told["preprocessing"]["locate_mm"] == draft().locate_mm
+
+
+def test_the_shipped_card_is_what_is_written_beside_these_weights() -> None:
+    folder = Path(export.__file__).parent / "weights" / "cmr-multitask"
+    written = export.card_text(ABOUT.read_text(), (folder / export.FILE).read_bytes())
+    assert (folder / "card.toml").read_text() == written
+
+
+def test_the_shipped_file_says_nothing_of_where_it_was_made() -> None:
+    content = (
+        Path(export.__file__).parent / "weights" / "cmr-multitask" / export.FILE
+    ).read_bytes()
+    assert b'File "' not in content
+    assert b"stack_trace" not in content

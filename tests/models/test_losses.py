@@ -13,7 +13,7 @@ LOGITS = torch.randn(2, 4, 8, 8, generator=GENERATOR)
 MASKS = torch.randint(0, 3, (2, 8, 8), generator=GENERATOR)
 
 
-@pytest.mark.parametrize("loss", [losses.dice_and_cross_entropy, losses.weighted_bce])
+@pytest.mark.parametrize("loss", losses.MASKS.values())
 def test_an_unknown_structure_may_lie_anywhere_in_the_background(loss) -> None:
     known = torch.tensor([[True, True, False]] * 2)
     moved = LOGITS.clone()
@@ -23,11 +23,25 @@ def test_an_unknown_structure_may_lie_anywhere_in_the_background(loss) -> None:
     assert abs(loss(moved, MASKS, known | True) - loss(LOGITS, MASKS, known | True)) > 1e-4
 
 
-@pytest.mark.parametrize("loss", [losses.dice_and_cross_entropy, losses.weighted_bce])
+@pytest.mark.parametrize("loss", losses.MASKS.values())
 def test_the_truth_costs_least(loss) -> None:
     known = torch.ones(2, 3, dtype=torch.bool)
     truth = torch.nn.functional.one_hot(MASKS, 4).permute(0, 3, 1, 2).float() * 20
     assert loss(truth, MASKS, known) < 0.1 * loss(LOGITS, MASKS, known)
+
+
+def test_a_small_cavity_counts_as_much_as_a_large_one() -> None:
+    masks = torch.zeros(2, 16, 16, dtype=torch.long)
+    masks[0, 2:14, 2:14], masks[1, 7:9, 7:9] = 1, 1
+    truth = torch.nn.functional.one_hot(masks, 4).permute(0, 3, 1, 2).float() * 20
+    known = torch.ones(2, 3, dtype=torch.bool)
+    missed = truth.clone()
+    missed[1] = 0
+    missed[1, 0] = 20
+    over_batch = losses.MASKS["dice"](missed, masks, known)
+    of_each = losses.MASKS["dice of each"](missed, masks, known)
+    assert of_each > over_batch + 0.1
+    assert losses.MASKS["dice of each"](truth, masks, known) < 1e-3
 
 
 def test_pictures_without_truth_cost_nothing() -> None:

@@ -71,7 +71,10 @@ class Node:
 
 
 def node_settings(folder: Path, *peers: Peer, **sections: dict[str, Any]) -> Settings:
-    """Settings for tests: loopback, free ports, short clocks, a disk of any size."""
+    """Settings for tests: loopback, free ports, short clocks, a disk of any size.
+
+    No network: most pictures sent here show no heart, and what is tested is the way they go.
+    """
     port = free_port()
     defaults: dict[str, dict[str, Any]] = {
         "storage": {"root": folder / "node", "soft_free_bytes": 0, "hard_free_bytes": 0},
@@ -79,6 +82,7 @@ def node_settings(folder: Path, *peers: Peer, **sections: dict[str, Any]) -> Set
         "assemble": {"quiet_period": 3, "stall_period": 6},
         "work": {"heartbeat": 1, "takeover_after": 5},
         "deliver": {"retry_first": 1, "retry_cap": 2},
+        "inference": {"network": "none"},
         "observe": {"port": 0, "log_level": "INFO"},
     }
     merged = {name: {**defaults.get(name, {}), **sections.get(name, {})} for name in defaults}

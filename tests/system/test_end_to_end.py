@@ -305,6 +305,7 @@ def test_a_real_study_comes_back_standard_and_its_localizer_is_left_alone(
 
 def test_the_node_stops_in_order_and_leaves_nothing_behind(tmp_path: Path, pacs: Orthanc) -> None:
     with running_node(tmp_path, node_settings(tmp_path, destination(pacs))) as node:
+        wait_until(lambda: len(node.processes()["work"]) == 2, "the worker has started its slot")
         pids = [pid for found in node.processes().values() for pid in found]
         assert len(pids) >= 5
     assert node.process.returncode == 0
