@@ -8,6 +8,7 @@ Fang & Yan 2020), and the structures that were drawn are learnt as ever.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -73,7 +74,8 @@ def weighted_bce(logits: Tensor, masks: Tensor, known: Tensor) -> Tensor:
     return entropy[counted].mean() * 4
 
 
-MASKS = {  #: by what a stage of a recipe calls them
+#: by what a stage of a recipe calls them
+MASKS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "dice": dice_and_cross_entropy,
     "dice of each": partial(dice_and_cross_entropy, each=True),
     "bce": weighted_bce,
