@@ -74,7 +74,8 @@ def weighted_bce(logits: Tensor, masks: Tensor, known: Tensor) -> Tensor:
     return entropy[counted].mean() * 4
 
 
-MASKS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {  #: by what a stage of a recipe calls them
+#: by what a stage of a recipe calls them
+MASKS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "dice": dice_and_cross_entropy,
     "dice of each": partial(dice_and_cross_entropy, each=True),
     "bce": weighted_bce,
