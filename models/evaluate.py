@@ -22,7 +22,7 @@ from cmr_node.inference.network_outputs import Forward
 from cmr_node.inference.predict import Network
 from models import study
 from models.card import draft
-from models.evaluation import foreign, pictures, simulated, speed, tables
+from models.evaluation import agreement, foreign, pictures, simulated, speed, tables
 from models.evaluation.held_out import Outlined, Patient, Seen, outline, read_patients, see
 from models.examples import folds, sunnybrook_index
 from models.networks import as_forward, load
@@ -96,11 +96,14 @@ class Evaluation:
         sim = self.forward("sim")
         never = [row for one in self.seen() for row in outline(sim, card, one.patient)]
         pictures.outlines(self.runs / "outlines.png", list(self.each_fold("cine")), card)
+        pairs = agreement.pairs(outlined)
+        pictures.bland_altman(self.runs / "bland-altman.png", pairs)
         once = [row for f, p in self.each_fold("cine") for row in outline(f, card, p, turns=False)]
         return {
             **tables.outline_rows(outlined),
             "without turned copies": tables.outline_rows(once)["all"],
             "simulation alone": tables.outline_rows(never)["all"],
+            "agreement": agreement.agreement_rows(pairs),
         }
 
     def simulated(self) -> Figures:

@@ -87,6 +87,8 @@ class Outlined:
     epi_dice: float
     endo_mm: float
     epi_mm: float
+    endo_mm2: tuple[float, float]  #: area found, and drawn by the reader
+    epi_mm2: tuple[float, float]  #: muscle and cavity
 
 
 def read_patients(folder: Path, names: Sequence[str]) -> list[Patient]:
@@ -166,6 +168,8 @@ def outline(
                 dice(*epi) if one.has_epi else np.nan,
                 perpendicular_distance(*endo, SUNNYBROOK_MM),
                 perpendicular_distance(*epi, SUNNYBROOK_MM) if one.has_epi else np.nan,
+                _areas(*endo),
+                _areas(*epi),
             )
         )
     return rows
@@ -187,6 +191,10 @@ def _framed(picture: Grey, radius: float) -> Grey:
         return picture
     rows, columns = np.indices(picture.shape) - (SIZE - 1) / 2
     return np.asarray(np.where(np.hypot(rows, columns) <= radius, picture, 0), np.float32)
+
+
+def _areas(found: npt.NDArray[np.bool_], truth: npt.NDArray[np.bool_]) -> tuple[float, float]:
+    return float(found.sum()) * SUNNYBROOK_MM**2, float(truth.sum()) * SUNNYBROOK_MM**2
 
 
 def _levels(patient: Patient) -> list[str]:

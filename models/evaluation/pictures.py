@@ -12,6 +12,7 @@ import numpy as np
 from cmr_node.inference.card import Card
 from cmr_node.inference.network_outputs import Forward
 from cmr_node.inference.predict import Network
+from models.evaluation.agreement import Pair
 from models.evaluation.held_out import SPACING, Patient
 
 matplotlib.use("Agg")
@@ -63,6 +64,27 @@ def outlines(path: Path, each: Sequence[tuple[Forward, Patient]], card: Card) ->
         place.set_ylim(row + HALF, row - HALF)
         place.set_title(f"{patient.name} {look.evidence.orientation}", fontsize=7)
     figure.savefig(path, dpi=100)
+    plt.close(figure)
+
+
+def bland_altman(path: Path, told: dict[str, list[Pair]]) -> None:
+    """Difference against mean for each quantity, a dot a patient; bias and 95 % limits."""
+    figure, axes = plt.subplots(2, 2, figsize=(8, 6.4), layout="constrained")
+    for place, (name, each) in zip(axes.flat, told.items(), strict=True):
+        both = np.array([(one.found, one.drawn) for one in each])
+        both = both[np.isfinite(both).all(1)]
+        apart, mean = both[:, 0] - both[:, 1], both.mean(1)
+        place.scatter(mean, apart, s=18, color="#2266aa")
+        bias, spread = apart.mean(), 1.96 * apart.std(ddof=1)
+        for level, style in ((bias, "-"), (bias - spread, "--"), (bias + spread, "--")):
+            place.axhline(level, color="#cc6633", linestyle=style, linewidth=1)
+            at = place.get_yaxis_transform()
+            place.text(0.99, level, f"{level:+.1f}", transform=at, ha="right", va="bottom", size=8)
+        place.axhline(0, color="#bbbbbb", linewidth=0.8, zorder=0)
+        place.set_xlabel(f"{name}: mean of network and reader", fontsize=9)
+        place.set_ylabel("network - reader", fontsize=9)
+    figure.suptitle("held-out patients, over the slices that the reader drew", fontsize=10)
+    figure.savefig(path, dpi=110)
     plt.close(figure)
 
 
