@@ -14,8 +14,10 @@ from rich.markup import escape
 from rich.padding import Padding
 
 from cmr_node.commands.arguments import Commands, add_command
+from cmr_node.dicom.sop_classes import class_name
 from cmr_node.settings import Settings
 from cmr_node.store.database import Database
+from cmr_node.store.next_best import Capabilities, Taken
 from cmr_node.store.overview import Overview, StudyOverview
 
 COLOURS = {"act": "green", "leave": "dim", "ask": "yellow", "refused": "red"}
@@ -44,16 +46,20 @@ def status(arguments: argparse.Namespace, settings: Settings) -> int:
         overview = Overview(database)
         studies = overview.studies(arguments.limit, arguments.study)
         dead = overview.dead_letters()
+        capabilities = Capabilities(database).known()
         if arguments.json:
-            print(json.dumps(_document(overview, studies), default=_text, indent=2))
+            document = _document(overview, studies, capabilities)
+            print(json.dumps(document, default=_text, indent=2))
         else:
-            _show(studies, overview.totals(), dead, overview.capabilities())
+            _show(studies, overview.totals(), dead, capabilities)
     finally:
         database.close()
     return 1 if dead or any(study.state == "failed" for study in studies) else 0
 
 
-def _document(overview: Overview, studies: list[StudyOverview]) -> dict[str, Any]:
+def _document(
+    overview: Overview, studies: list[StudyOverview], capabilities: list[Taken]
+) -> dict[str, Any]:
     return {
         "at": datetime.now(UTC),
         "totals": overview.totals(),
@@ -62,7 +68,9 @@ def _document(overview: Overview, studies: list[StudyOverview]) -> dict[str, Any
             {"destination": destination, "instances": count, "since": since}
             for destination, count, since in overview.backlog()
         ],
-        "capabilities": overview.capabilities(),
+        "capabilities": [
+            {**asdict(one), "sop_class": class_name(one.sop_class_uid)} for one in capabilities
+        ],
         "studies": [asdict(study) for study in studies],
     }
 
@@ -77,7 +85,7 @@ def _show(
     studies: list[StudyOverview],
     totals: dict[str, int],
     dead: int,
-    capabilities: list[dict[str, Any]],
+    capabilities: list[Taken],
 ) -> None:
     console = Console(highlight=False)
     for study in studies:
@@ -97,13 +105,13 @@ def _show(
     )
 
 
-def _refused_classes(capabilities: list[dict[str, Any]]) -> Iterator[str]:
+def _refused_classes(capabilities: list[Taken]) -> Iterator[str]:
     """A line for each destination that does not take everything; ``--json`` has what it takes."""
     refused: dict[str, list[str]] = {}
     for one in capabilities:
-        if not one["taken"]:
-            said = f"{escape(one['sop_class'])} ({one['learned_at']:%Y-%m-%d})"
-            refused.setdefault(one["destination"], []).append(said)
+        if not one.taken:
+            said = f"{escape(class_name(one.sop_class_uid))} ({one.learned_at:%Y-%m-%d})"
+            refused.setdefault(one.destination, []).append(said)
     for destination, classes in refused.items():
         yield f"{destination} does not take [yellow]{', '.join(classes)}[/yellow]"
 

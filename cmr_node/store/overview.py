@@ -11,11 +11,9 @@ from typing import Any
 
 from sqlalchemy import and_, func, select
 
-from cmr_node.dicom.sop_classes import class_name
 from cmr_node.store.database import Database
 from cmr_node.store.tables import (
     Aside,
-    Capability,
     Delivery,
     DeliveryItem,
     DeliveryState,
@@ -173,23 +171,6 @@ class Overview:
                 .group_by(Delivery.destination)
             )
             return [(destination, count, since) for destination, count, since in rows]
-
-    def capabilities(self) -> list[dict[str, Any]]:
-        """What each destination said it takes, and what not, when associations were made."""
-        with self.database.reading() as connection:
-            rows = connection.execute(
-                select(Capability).order_by(Capability.destination, Capability.sop_class_uid)
-            )
-            return [
-                {
-                    "destination": row.destination,
-                    "sop_class_uid": row.sop_class_uid,
-                    "sop_class": class_name(row.sop_class_uid),
-                    "taken": row.taken,
-                    "learned_at": row.learned_at,
-                }
-                for row in rows
-            ]
 
     def dead_letters(self) -> int:
         """Deliveries that were given up."""
