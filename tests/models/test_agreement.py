@@ -35,12 +35,11 @@ def test_volumes_are_sums_over_the_slices_the_reader_drew() -> None:
 
 
 def test_bias_and_limits_are_those_of_the_differences() -> None:
-    off = {"a": 100.0, "b": -100.0, "c": 300.0}
-    slices = [
-        drawn(name, phase, area + by, area)
-        for (name, by), area in zip(off.items(), (2000.0, 2500.0, 3000.0), strict=True)
-        for phase in ("ED", "ES")
-    ]
+    off = {"a": (100.0, 2000.0, 900.0), "b": (-100.0, 2500.0, 1500.0), "c": (300.0, 3000.0, 1200.0)}
+    slices = []
+    for number, (name, (by, diastole, systole)) in enumerate(off.items()):
+        slices.append(drawn(name, "ED", diastole + by, diastole, wall=500.0 + number))
+        slices.append(drawn(name, "ES", systole, systole))
     row = agreement_rows(pairs(slices))["EDV, ml"]
     assert row["patients"] == 3
     assert row["bias"] == pytest.approx(1.0)
