@@ -26,6 +26,7 @@ from cmr_node.phantom.dicom.vendors import Vendor
 from tests.dciodvfy import complaints, needs_dciodvfy, new_errors
 from tests.measures.hearts import SPACING, Shells
 from tests.outputs.making import PRODUCER, stored
+from tests.outputs.report_reading import numbers_of
 from tests.phantom.examinations import VENDORS, scanned
 from tests.pixelmed import READ_AS_1411, needs_pixelmed, sr_errors
 from tests.samples import mr, part10_bytes
@@ -87,21 +88,6 @@ def texts_of(ds: Dataset) -> list[str]:
         f"{item.ConceptNameCodeSequence[0].CodeMeaning}: {item.TextValue}"
         for item in container.ContentSequence
     ]
-
-
-def numbers_of(data: bytes) -> dict[str, float]:
-    """Code value of every number -> value, as highdicom reads it."""
-    sr = hd.sr.srread(BytesIO(data))
-    groups = [
-        *sr.content.get_volumetric_roi_measurement_groups(),
-        *sr.content.get_image_measurement_groups(),
-    ]
-    found: dict[str, float] = {}
-    for group in groups:
-        for one in group.get_measurements():
-            assert one.name.value not in found
-            found[one.name.value] = float(one.value)
-    return found
 
 
 @pytest.mark.parametrize("with_segments", [True, False])

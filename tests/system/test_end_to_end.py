@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import subprocess
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
@@ -25,8 +24,9 @@ from cmr_node.phantom.study import Plan, write_study
 from cmr_node.settings import Peer
 from cmr_node.store.files import Files
 from tests.dciodvfy import new_errors
-from tests.peers import ENVIRONMENT, LOOPBACK, Orthanc, dcmtk, free_port, need, orthanc, wait_until
+from tests.peers import LOOPBACK, Orthanc, free_port, need, orthanc, wait_until
 from tests.system.node import Node, node_settings, running_node
+from tests.system.sending import finished, storescu
 
 pytestmark = pytest.mark.system
 
@@ -59,37 +59,6 @@ def node(tmp_path: Path, pacs: Orthanc) -> Iterator[Node]:
 def destination(pacs: Orthanc, name: str = "pacs") -> Peer:
     return Peer(
         name=name, ae_title=pacs.ae_title, host=LOOPBACK, port=pacs.port, receives=("derived",)
-    )
-
-
-def storescu(port: int, *paths: Path, called: str = "CMRNODE") -> None:
-    done = subprocess.run(
-        [
-            dcmtk("storescu"),
-            "-v",
-            "-aec",
-            called,
-            "+sd",
-            "+r",
-            LOOPBACK,
-            str(port),
-            *map(str, paths),
-        ],
-        env=ENVIRONMENT,
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-
-
-def finished(node: Node, study_uid: str) -> bool:
-    study = node.studies().get(study_uid)
-    return bool(
-        study
-        and study["state"] == "done"
-        and all(delivery["state"] == "delivered" for delivery in study["deliveries"])
     )
 
 
