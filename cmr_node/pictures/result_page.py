@@ -36,6 +36,9 @@ Page = npt.NDArray[np.uint8]  #: (rows, columns, 3), RGB
 WARNING = "NOT FOR DIAGNOSIS"
 WARNED = "Drawn and measured by a network; no physician has verified it."
 
+_LINE = 1.62  #: from line to line, in heights of letters
+_MOST_ROWS = 3  #: of one sentence
+
 _TITLE, _HEAD, _TEXT = Face(25, bold=True), Face(17, bold=True), Face(16.5)
 
 
@@ -102,17 +105,27 @@ def _draw_lines(figure: Figure, lines: Sequence[str]) -> None:
     """The numbers; where they are many, they are set smaller."""
     left, top, width, height = 660, 612, 596, 276
     panel(figure, left, top, width, height)
-    step = min(28.0, (height - 20) / max(len(lines), 1))
-    face = Face(min(_TEXT.pixels, 0.62 * step))
-    for number, line in enumerate(lines):
-        y = top + 12 + (number + 0.72) * step
-        name, colon, value = line.partition(": ")
+    face = _TEXT
+    while len(rows := rows_of(lines, face, width - 36)) * _LINE * face.pixels > height - 20:
+        face = Face(0.95 * face.pixels)
+    bold = Face(face.pixels, bold=True)
+    for number, row in enumerate(rows):
+        y = top + 12 + (number + 0.72) * _LINE * face.pixels
+        name, colon, value = row.partition(": ")
         if colon:
             write(figure, left + 18, y, name, FAINT, face, width=width * 0.55)
-            bold = Face(face.pixels, bold=True)
             write(figure, left + width - 18, y, value, INK, bold, "right", width * 0.4)
         else:
-            write(figure, left + 18, y, line, INK, face, width=width - 36)
+            write(figure, left + 18, y, row, INK, face, width=width - 36)
+
+
+def rows_of(lines: Sequence[str], face: Face, width: float) -> list[str]:
+    """Sentences broken to the width; a number stays on a line of its own."""
+    return [
+        row
+        for line in lines
+        for row in ([line] if ": " in line else face.wrap(line, width, _MOST_ROWS))
+    ]
 
 
 def _draw_foot(figure: Figure, findings: Findings) -> None:

@@ -11,9 +11,10 @@ from cmr_node.measures.masks import Structure
 from cmr_node.pictures.outlines import COLOURS, OutlinedSlice
 from cmr_node.pictures.page import SIZE
 from cmr_node.pictures.picture import Picture
-from cmr_node.pictures.result_page import Findings, draw_page
+from cmr_node.pictures.result_page import Findings, draw_page, rows_of
 from cmr_node.pictures.theme import MARK
 from cmr_node.pictures.volume_curve import Curve
+from cmr_node.pictures.words import Face
 
 
 def slices(count: int = 3, empty: bool = False) -> list[OutlinedSlice]:
@@ -92,3 +93,14 @@ def test_what_does_not_fit_is_refused() -> None:
         replace(curve(), left_ml=np.zeros(3))
     with pytest.raises(ValueError, match="phase 8 of 8"):
         replace(curve(), systole=8)
+
+
+def test_a_reason_is_broken_into_lines_and_not_cut() -> None:
+    reason = (
+        "the last slice towards the base still holds 13 % of the end-diastolic volume of the left "
+        "ventricle - the stack may end too early"
+    )
+    rows = rows_of(["LV mass: 101.2 g", reason], Face(16), 560)
+    assert rows[0] == "LV mass: 101.2 g"
+    assert len(rows) == 3
+    assert " ".join(rows[1:]) == reason

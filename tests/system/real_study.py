@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
-from pydicom import dcmread
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.uid import (
     Comprehensive3DSRStorage,
@@ -19,6 +17,7 @@ from pydicom.uid import (
     SegmentationStorage,
 )
 
+from cmr_node.dicom.reading import parse, read
 from cmr_node.geometry.orientation import Orientation
 from cmr_node.inference.opening import SHIPPED_NETWORK
 from cmr_node.measures.masks import Structure
@@ -84,7 +83,7 @@ class Arrived:
 def through_the_node(patient: str, folder: Path) -> Arrived:
     """Send cine and localizers; wait; read everything back from Orthanc."""
     source = DATA / "sunnybrook-cine" / patient
-    images = [dcmread(path) for path in (source / "sax").glob("*.dcm")]
+    images = [read(path) for path in (source / "sax").glob("*.dcm")]
     uid = str(images[0].StudyInstanceUID)
     with orthanc() as pacs:
         archive = Peer(
@@ -100,7 +99,7 @@ def through_the_node(patient: str, folder: Path) -> Arrived:
             storescu(node.port, source / "sax", source / "localizer")
             wait_until(lambda: finished(node, uid), "the study is done and delivered", PATIENCE_S)
             record = node.studies()[uid]
-        objects = [dcmread(BytesIO(pacs.file(instance))) for instance in pacs.instances()]
+        objects = [parse(pacs.file(instance)) for instance in pacs.instances()]
     return Arrived(record, {int(ds.InstanceNumber): ds for ds in images}, objects)
 
 
