@@ -209,6 +209,11 @@ class Results(Section):
         "ed_es",
         description="Which phases get a Segmentation: end-diastole and end-systole, or all.",
     )
+    basal_rule: Literal["half", "as_drawn"] = Field(
+        "half",
+        description="Which basal slices count in volumes: those whose cavity borders on muscle "
+        "along half its circumference (SCMR 2013), or all with an outline, the outflow tract too.",
+    )
 
 
 class Work(Section):

@@ -3,7 +3,8 @@
     python -m models.evaluate RUNS --data DATA [--only PART ...]
 
 Trains what is missing (``models.study``), then prints the tables and writes them to RUNS as
-``figures.json`` and as pictures.  Parts: orientation, segmentation, simulated, foreign, few, speed.
+``figures.json`` and as pictures.  Parts: orientation, segmentation, simulated, volumes,
+foreign, few, speed.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from cmr_node.inference.network_outputs import Forward
 from cmr_node.inference.predict import Network
 from models import study
 from models.card import draft
-from models.evaluation import agreement, foreign, pictures, simulated, speed, tables
+from models.evaluation import agreement, foreign, pictures, simulated, speed, tables, volumes
 from models.evaluation.held_out import Outlined, Patient, Seen, outline, read_patients, see
 from models.examples import folds, sunnybrook_index
 from models.networks import as_forward, load
@@ -31,6 +32,7 @@ from models.train import FOLDS
 
 FRAME_MM = 85.0  #: radius round the middle of the picture that a frame leaves
 HELD_PICTURES = 2000  #: of the held-out pool
+HEARTS = 12  #: simulated, three of each disease
 Figures = dict[str, Any]
 
 
@@ -123,6 +125,11 @@ class Evaluation:
             }
         return told
 
+    def volumes(self) -> Figures:
+        """Simulated hearts measured by the network's outlines."""
+        network = Network(self.forward("cine"), draft().as_card())
+        return volumes.rows(volumes.hearts(network, HEARTS))
+
     def foreign(self) -> Figures:
         """Animals, localizers, nothing; in all eight turns."""
         return foreign.rows(Network(self.forward("cine"), draft().as_card()), self.data)
@@ -158,6 +165,7 @@ PARTS: dict[str, Callable[[Evaluation], Figures]] = {
     "orientation": Evaluation.orientation,
     "segmentation": Evaluation.segmentation,
     "simulated": Evaluation.simulated,
+    "volumes": Evaluation.volumes,
     "foreign": Evaluation.foreign,
     "few": Evaluation.few,
     "speed": Evaluation.speed,

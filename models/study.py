@@ -18,7 +18,7 @@ from models import train
 from models.pool import make_pool
 
 POOL, HELD_POOL = "pool.npz", "pool-held.npz"
-POOL_SLICES, HELD_SLICES = 6000, 1500
+POOL_SLICES, HELD_SLICES = 6000, 500
 FEW = (1, 5, 10)  #: patients; all 24 of a fold are in its cross-validation
 
 

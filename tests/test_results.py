@@ -301,6 +301,23 @@ def test_settings_say_what_is_made(results: Results, expected: set[str], tmp_pat
     node.database.close()
 
 
+def test_the_basal_rule_of_the_settings_says_whether_a_slice_without_wall_counts(
+    tmp_path: Path,
+) -> None:
+    volumes = {}
+    for rule in ("half", "as_drawn"):
+        images = study()
+        for ds in images[:PHASES]:  # the slice at the base
+            bare = np.frombuffer(ds.PixelData, np.uint16).copy()
+            bare[bare == 100 * Structure.LV_MYOCARDIUM] = 100 * Structure.LV_BLOOD
+            ds.PixelData = bare.tobytes()
+        settings = Results(basal_rule=rule)
+        node = bench(tmp_path / rule, ReadsPixels(Orientation.IDENTITY), settings)
+        volumes[rule] = outcome(node.standardise(images))["numbers"]["lv_edv"]
+        node.database.close()
+    assert volumes["half"] < 0.95 * volumes["as_drawn"]
+
+
 def test_no_review_where_nobody_wants_one(tmp_path: Path) -> None:
     node = bench(tmp_path, ReadsPixels(Orientation.FLIP_UD), Results(review=False))
     assert outcome(node.standardise(study())) == {}

@@ -12,7 +12,7 @@ import contextlib
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +25,7 @@ from rich.table import Table
 
 from cmr_node.assemble.stack import MR_IMAGES
 from cmr_node.commands.arguments import Commands, add_command
+from cmr_node.commands.demo_results import show_results
 from cmr_node.commands.printed_settings import settings_as_toml
 from cmr_node.dicom.reading import read
 from cmr_node.dicom.words import display_values
@@ -89,7 +90,7 @@ def demo(arguments: argparse.Namespace, settings: Settings) -> int:
         print(f"cmr-node: {folder} exists; --folder must name a new one", file=sys.stderr)
         return 2
     console = Console(highlight=False)
-    plan = Plan(seed=arguments.seed, stored_as=STORED_AS, stills=STILLS)
+    plan = Plan(seed=arguments.seed, slices=10, stored_as=STORED_AS, stills=STILLS)
     with _progress(console) as progress:
         truth = _simulate(folder / "study", plan, progress)
     pacs, node = _two_nodes(folder)
@@ -101,15 +102,19 @@ def demo(arguments: argparse.Namespace, settings: Settings) -> int:
             sent = time.monotonic()
             study = _wait(node, progress)
         done = time.monotonic()
-    pairs = _pairs(folder / "study", pacs)
-    picture = folder / "before-after.png"
+    held = {path: read(path) for path in Files(pacs.storage.root).walk()}
+    pairs = _pairs(folder / "study", held)
+    picture, page = folder / "before-after.png", folder / "results.png"
     _draw(pairs, study, truth, picture)
     well = _show(console, pairs, study, truth)
     console.print(
         f"{plan.instances} instances sent in {sent - began:.1f} s; {len(pairs)} derived instances "
         f"were back {done - sent:.1f} s after the last one"
     )
-    console.print(f"Look at [bold]{picture}[/bold]; node and PACS left their files beside it.")
+    look = f"[bold]{picture}[/bold]"
+    if show_results(console, held.values(), study, plan, page):
+        look += f" and [bold]{page}[/bold]"
+    console.print(f"Look at {look}; node and PACS left their files beside.")
     return 0 if well else 1
 
 
@@ -141,6 +146,7 @@ def _two_nodes(folder: Path) -> tuple[Settings, Settings]:
         host=LOOPBACK,
         port=pacs.receive.port,
         receives=("derived",),
+        secondary_capture="always",
     )
     sender = Peer(name="scanner", ae_title="SCANNER", host=LOOPBACK, sends=True)
     node = Settings(
@@ -251,17 +257,16 @@ def _until(true: Callable[[], bool], otherwise: str, seconds: float) -> None:
         time.sleep(0.1)
 
 
-def _pairs(folder: Path, pacs: Settings) -> list[Pair]:
-    """What the PACS holds beside its sources, every pixel's position proved once more."""
+def _pairs(folder: Path, held: Mapping[Path, FileDataset]) -> list[Pair]:
+    """Derived images beside their sources, every pixel's position proved once more."""
     sources = {}
     for path in folder.rglob("*.dcm"):
         source = read(path)
         sources[source.SOPInstanceUID] = source
     pairs = []
-    for path in Files(pacs.storage.root).walk():
-        derived = read(path)
+    for path, derived in held.items():
         if derived.SOPClassUID not in MR_IMAGES:
-            continue  # outlines, numbers, questions
+            continue  # see ``demo_results``
         source = sources[derived.SourceImageSequence[0].ReferencedSOPInstanceUID]
         pairs.append(Pair(source, derived, prove(path.read_bytes(), source)))
     return sorted(pairs, key=lambda p: (p.source.SeriesNumber, p.source.InstanceNumber))

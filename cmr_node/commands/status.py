@@ -139,6 +139,11 @@ def _stack(stack: dict[str, Any]) -> list[RenderableType]:
     lines: list[RenderableType] = [heading, Padding(escape(stack["reason"]), (0, 0, 0, 6))]
     if odd := _findings(stack["evidence"]):
         lines.append(Padding(f"[yellow]odd:[/yellow] {escape(odd)}", (0, 0, 0, 6)))
+    results = stack["evidence"].get("results", {})
+    if made := results.get("made"):
+        lines.append(Padding(f"made: {escape(', '.join(sorted(made)))}", (0, 0, 0, 6)))
+    for name, reason in sorted(results.get("not_made", {}).items()):
+        lines.append(Padding(f"[yellow]no {escape(name)}:[/yellow] {escape(reason)}", (0, 0, 0, 6)))
     return lines
 
 

@@ -23,7 +23,7 @@ from cmr_node.judgement import Pixels
 from cmr_node.measures.cleaning import clean
 from cmr_node.measures.masks import Masks
 from cmr_node.measures.measure import Measurements, measure
-from cmr_node.measures.volumes import discs
+from cmr_node.measures.volumes import BasalRule, discs
 from cmr_node.results.artist import Drawer
 
 MS_PER_MINUTE = 60_000
@@ -80,7 +80,12 @@ def _number(ds: Dataset, keyword: str) -> float | None:
 
 
 def outline(
-    stack: Stack, pixels: Pixels, drawer: Drawer, orientation: Orientation, body: Body
+    stack: Stack,
+    pixels: Pixels,
+    drawer: Drawer,
+    orientation: Orientation,
+    body: Body,
+    basal_rule: BasalRule,
 ) -> Outlines:
     """Draw and measure a stack of parallel slices of one size.
 
@@ -100,7 +105,7 @@ def outline(
     careful: set[int] = set()
     while True:
         masks = sheet.masks()
-        measured = _measured(stack, masks, body)
+        measured = _measured(stack, masks, body, basal_rule)
         # Drawn anew, a phase may lose its place as the largest or smallest to a neighbour.
         missing = {measured.ed_phase, measured.es_phase} - {None} - careful
         if not missing:
@@ -119,7 +124,7 @@ def _positions(stack: Stack) -> NDArray[np.float64]:
     return np.array([one.position for one in stack.slices], float)
 
 
-def _measured(stack: Stack, masks: Masks, body: Body) -> Measurements:
+def _measured(stack: Stack, masks: Masks, body: Body, basal_rule: BasalRule) -> Measurements:
     return measure(
         masks,
         [one.position for one in stack.slices],
@@ -127,6 +132,7 @@ def _measured(stack: Stack, masks: Masks, body: Body) -> Measurements:
         heart_rate=body.heart_rate,
         height_m=body.height_m,
         weight_kg=body.weight_kg,
+        basal_rule=basal_rule,
     )
 
 

@@ -44,17 +44,23 @@ def stack(decision: str, *findings: str) -> StackRecord:
     evidence: dict[str, Any] = {"kind": "plain"}
     if findings:
         evidence["findings"] = [{"kind": kind, "text": f"[{kind}] in words"} for kind in findings]
+        evidence["results"] = {"made": {"report": "2.25.1"}, "not_made": {"page": "no [time]"}}
     return StackRecord("cine", "sax", ["1.2.3.9"], 2, 3, decision, "identity", "why", evidence)
 
 
-def test_each_stack_says_what_was_decided_why_and_what_is_odd(
+def test_each_stack_says_what_was_decided_why_what_is_odd_and_what_was_made(
     config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     assert cli.main(["--config", str(config), "status"]) == 0
     lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
     act = lines.index("act  cine, view sax, 2 slices, 3 phases")
-    assert lines[act + 1 : act + 3] == ["why", "odd: gap, missing_phases"]
+    assert lines[act + 1 : act + 5] == [
+        "why",
+        "odd: gap, missing_phases",
+        "made: report",
+        "no page: no [time]",
+    ]
     refused = lines.index("refused  cine, view sax, 2 slices, 3 phases")
     assert lines[refused + 1] == "why"
 
