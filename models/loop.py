@@ -32,7 +32,9 @@ from torch import nn
 from models.augment import Batch, Spread, draw_batch
 from models.examples import Examples
 from models.networks import build, learning, loss_of
+from models.orientation import MultiTask
 from models.pool import SEQUENCES
+from models.predictions import draw_predictions
 from models.recipe import Recipe, Stage
 
 REAL = Spread(spacing=(1.15, 2.4), turn_deg=8.0, shift=16.0)
@@ -44,7 +46,7 @@ CURVE_STEPS = 25  #: between the lines of curves.csv
 
 @dataclass(slots=True)
 class Training:
-    """One training, from its recipe to ``out/network.pt`` and ``out/curves.csv``.
+    """One training, from its recipe to ``network.pt``, ``curves.csv`` and ``predictions.png``.
 
     start
         A checkpoint whose averaged weights are taken to begin with; None for fresh ones.
@@ -117,7 +119,8 @@ class Training:
                     rate = _learning_rate(stage, step - first)
                     for group in optimiser.param_groups:
                         group["lr"] = rate
-                    parts = self._step(runs, network, optimiser, stage, step)
+                    batch = self._batch(stage, step)
+                    parts = self._step(runs, network, optimiser, stage, step, batch)
                     _average(averaged, network, min(self.recipe.average, (1 + step) / (10 + step)))
                     progress.update(
                         task, advance=1, description=stage.name, loss=f"{sum(parts.values()):.3f}"
@@ -127,6 +130,8 @@ class Training:
                         file.flush()
                     if time.monotonic() - saved > CHECKPOINT_S or step + 1 == last:
                         self._save(path, network, averaged, optimiser, step + 1)
+                        if isinstance(averaged, MultiTask):
+                            draw_predictions(self.out / "predictions.png", averaged, batch)
                         saved = time.monotonic()
                 first = last
 
@@ -137,12 +142,12 @@ class Training:
         optimiser: torch.optim.Optimizer,
         stage: Stage,
         step: int,
+        batch: Batch,
     ) -> dict[str, float]:
         network.eval()
         for module in learning(network, stage):
             module.train()
         torch.manual_seed(self.recipe.seed * 1_000_003 + step)
-        batch = self._batch(stage, step)
         with torch.autocast(self.device.type, torch.bfloat16):
             parts = loss_of(runs, batch, stage)
         loss = torch.stack(list(parts.values())).sum()

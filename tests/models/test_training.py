@@ -42,6 +42,7 @@ def test_both_networks_train_and_answer(tmp_path: Path, kind: str) -> None:
     np.testing.assert_allclose(told.masks.sum(1), 1, atol=1e-5)
     lines = (tmp_path / "curves.csv").read_text().splitlines()
     assert lines[0].startswith("0,first,")
+    assert (tmp_path / "predictions.png").exists() == (kind == "multitask")
 
 
 def test_what_was_cut_off_ends_with_the_same_weights(tmp_path: Path) -> None:
