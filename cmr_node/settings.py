@@ -209,6 +209,11 @@ class Results(Section):
         "ed_es",
         description="Which phases get a Segmentation: end-diastole and end-systole, or all.",
     )
+    not_for_diagnosis: bool = Field(
+        True,
+        description="Whether the page of pictures says across its foot that it is not for "
+        "diagnosis and that no physician has verified it.",
+    )
     basal_rule: Literal["half", "as_drawn"] = Field(
         "half",
         description="Which basal slices count in volumes: those whose cavity borders on muscle "

@@ -318,6 +318,19 @@ def test_the_basal_rule_of_the_settings_says_whether_a_slice_without_wall_counts
     assert volumes["half"] < 0.95 * volumes["as_drawn"]
 
 
+def test_the_warning_on_the_page_is_the_setting_s(tmp_path: Path) -> None:
+    feet = {}
+    for warn in (True, False):
+        settings = Results(not_for_diagnosis=warn)
+        node = bench(tmp_path / str(warn), ReadsPixels(Orientation.IDENTITY), settings)
+        uid = outcome(node.standardise(study()))["made"]["page"]
+        page = read(node.files.path_of(uid)).pixel_array
+        feet[warn] = page[-50:-30, -200].astype(int)  # right of the words, within the band
+        node.database.close()
+    assert np.ptp(feet[True], axis=0).max() == 0
+    assert np.abs(feet[True] - feet[False]).mean() > 50
+
+
 def test_no_review_where_nobody_wants_one(tmp_path: Path) -> None:
     node = bench(tmp_path, ReadsPixels(Orientation.FLIP_UD), Results(review=False))
     assert outcome(node.standardise(study())) == {}

@@ -176,7 +176,8 @@ class ResultMaker:
                 made.made["report"] = uid
                 made.reports.append(uid)
         if self.pages:
-            page = self._attempt(made, judged, "page", lambda: self._kept(drafts.page()))
+            draw = partial(drafts.page, warn=self.wanted.not_for_diagnosis)
+            page = self._attempt(made, judged, "page", lambda: self._kept(draw()))
             if page is not None:
                 made.made["page"] = made.page = page
 

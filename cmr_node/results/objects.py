@@ -119,8 +119,8 @@ class Drafts:
             tuple(self.references(made)),
         )
 
-    def page(self) -> FileDataset:
-        """The page of pictures.
+    def page(self, *, warn: bool) -> FileDataset:
+        """The page of pictures; ``warn``: that it is not for diagnosis.
 
         Raises
         ------
@@ -128,7 +128,7 @@ class Drafts:
             End-diastole and end-systole are not both known, or nobody says when phases are.
         """
         page, sources = result_page(
-            self.shown, self.outlines, self.labels, self.algorithm, self.producer
+            self.shown, self.outlines, self.labels, self.algorithm, self.producer, warn=warn
         )
         return capture(
             page,

@@ -34,6 +34,8 @@ def result_page(
     labels: NDArray[np.uint8],
     algorithm: Algorithm,
     producer: Producer,
+    *,
+    warn: bool,
 ) -> tuple[Page, list[SourceFrame]]:
     """The page, and the images on it.
 
@@ -41,6 +43,8 @@ def result_page(
     ----------
     labels
         uint8 (slices, phases, rows, columns), on the images that are shown.
+    warn
+        Whether the page says that it is not for diagnosis.
 
     Raises
     ------
@@ -76,7 +80,7 @@ def result_page(
         lines=_lines(measured),
         footer=f"{producer.model} {producer.software_version}, "
         f"{algorithm.name} {algorithm.version}, weights {weights}",
-        warn=True,
+        warn=warn,
     )
     return draw_page(findings), [*sources[ed], *sources[es]]
 
