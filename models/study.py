@@ -3,7 +3,7 @@
     python -m models.study RUNS --data DATA [--device cuda]
 
 RUNS comes to hold one folder a training, with ``network.pt`` and ``curves.csv``.  On two cores it
-takes about two hours; cut off, it goes on where it was.
+takes about four hours; cut off, it goes on where it was.
 """
 
 from __future__ import annotations

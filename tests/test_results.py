@@ -1,7 +1,7 @@
 """What is made of a stack beside derived images, from the study to what the PACS is to have.
 
-The pixels of these studies are their own truth: a pixel of 100 times a label, so that a network
-that reads them draws the truth, however the images are stored.
+The pixels of these studies are their own truth: each structure has a grey value of its own, blood
+brighter than muscle, so that a network that reads them draws the truth, however they are stored.
 """
 
 from __future__ import annotations
@@ -70,7 +70,15 @@ class ReadsPixels:
         if self.fails:
             raise self.error
         self.careful += turns
-        return [Drawn((image / 100).astype(np.uint8), 0.9) for image in images]
+        return [Drawn(labels_in(image), 0.9) for image in images]
+
+
+GREY = np.array([0, 301, 102, 203], np.uint16)  #: of each ``Structure``, its value modulo 4
+
+
+def labels_in(pixels: np.ndarray) -> np.ndarray:
+    """The structures that grey values stand for."""
+    return (pixels.astype(np.int64) % 4).astype(np.uint8)
 
 
 def truth(place: int, phase: int) -> np.ndarray:
@@ -113,7 +121,7 @@ def study(
     images = deepcopy(list(_scanned(stored_as, phases, turn_deg, False)))
     for number, ds in enumerate(images):
         labels = stored_as.apply(truth(*divmod(number, phases)))
-        ds.PixelData = (100 * labels.astype(np.uint16)).tobytes()
+        ds.PixelData = GREY[labels].tobytes()
     return images
 
 
@@ -122,7 +130,7 @@ def multi_frame_study(stored_as: Orientation, *, compressed: bool) -> list[FileD
     labels = [
         stored_as.apply(truth(place, phase)) for place in range(SLICES) for phase in range(PHASES)
     ]
-    ds.PixelData = (100 * np.array(labels, np.uint16)).tobytes()
+    ds.PixelData = GREY[np.array(labels)].tobytes()
     if compressed:
         ds.compress(RLELossless, generate_instance_uid=False)
     return [ds]
@@ -184,7 +192,7 @@ def test_outlines_of_a_turned_stack_lie_on_the_derived_images(
         assert not set(sources) & received
         drawn = labels_of(seg, sources)
         pictures = [read(node.files.path_of(uid)).pixel_array for uid in sources]
-        np.testing.assert_array_equal(drawn, np.array(pictures) // 100)
+        np.testing.assert_array_equal(drawn, labels_in(np.array(pictures)))
         assert {tuple(one.shape) for one in drawn} == {SHAPE}
         upright = [truth(place, phase) for place in range(SLICES)]
         np.testing.assert_array_equal(drawn, upright)
@@ -210,7 +218,7 @@ def test_frames_of_one_instance_are_drawn_as_images_are(compressed: bool, tmp_pa
         source.ReferencedSOPInstanceUID, frames, combine_segments=True
     )
     derived = read(node.files.path_of(source.ReferencedSOPInstanceUID)).pixel_array
-    shown = derived[np.array(frames) - 1] // 100
+    shown = labels_in(derived[np.array(frames) - 1])
     np.testing.assert_array_equal(planes > 0, shown > 0)
     node.database.close()
 
@@ -309,13 +317,29 @@ def test_the_basal_rule_of_the_settings_says_whether_a_slice_without_wall_counts
         images = study()
         for ds in images[:PHASES]:  # the slice at the base
             bare = np.frombuffer(ds.PixelData, np.uint16).copy()
-            bare[bare == 100 * Structure.LV_MYOCARDIUM] = 100 * Structure.LV_BLOOD
+            bare[bare == GREY[Structure.LV_MYOCARDIUM]] = GREY[Structure.LV_BLOOD]
             ds.PixelData = bare.tobytes()
         settings = Results(basal_rule=rule)
         node = bench(tmp_path / rule, ReadsPixels(Orientation.IDENTITY), settings)
         volumes[rule] = outcome(node.standardise(images))["numbers"]["lv_edv"]
         node.database.close()
     assert volumes["half"] < 0.95 * volumes["as_drawn"]
+
+
+def test_numbers_of_muscle_taken_for_blood_are_withheld(tmp_path: Path) -> None:
+    images = study()
+    for ds in images:
+        if int(ds.InstanceNumber) % PHASES == 3:  # end-systole
+            dark = np.frombuffer(ds.PixelData, np.uint16).copy()
+            dark[dark == GREY[Structure.LV_BLOOD]] = GREY[Structure.LV_MYOCARDIUM] - 1
+            ds.PixelData = dark.tobytes()
+    drawer = ReadsPixels(Orientation.IDENTITY)
+    node = bench(tmp_path, drawer)
+    found = outcome(node.standardise(images))
+    assert "report" in found["made"]
+    assert found["numbers"]["lv_edv"] > 0
+    assert not {"lv_esv", "lv_ef"} & found["numbers"].keys()
+    node.database.close()
 
 
 def test_the_warning_on_the_page_is_the_setting_s(tmp_path: Path) -> None:
@@ -403,7 +427,7 @@ def test_a_failure_that_may_pass_is_raised(tmp_path: Path) -> None:
 def test_one_object_that_cannot_be_made_stops_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: object) -> None:
+    def broken(*_: object, **options: object) -> None:
         raise ValueError("no such page")
 
     monkeypatch.setattr("cmr_node.results.objects.result_page", broken)

@@ -86,6 +86,7 @@ def measure(
     height_m: float | None = None,
     weight_kg: float | None = None,
     basal_rule: BasalRule = BasalRule.AS_DRAWN,
+    brighter: NDArray[np.float64] | None = None,
 ) -> Measurements:
     """Volumes, function and mass.
 
@@ -101,6 +102,9 @@ def measure(
         Beats per minute, for the cardiac output.
     height_m, weight_kg
         For the body surface.
+    brighter
+        (slices, phases): share of each cavity that outshines its wall (``quality.outshines``);
+        None where nobody looked.
 
     Raises
     ------
@@ -118,7 +122,8 @@ def measure(
         none = _Found({}, tuple(findings), None, None, unknown, unknown, (), ())
         return _told(none, basal_rule)
     ordered = Masks(masks.labels[order], masks.present[order], masks.confidence[order])
-    found = _summed(ordered, positions, pixel_spacing, basal_rule, order)
+    seen = np.full((len(order), phases), math.nan) if brighter is None else brighter[order]
+    found = _summed(ordered, positions, pixel_spacing, basal_rule, order, seen)
     values, more = of_the_body(dict(found.values), heart_rate, height_m, weight_kg)
     return _told(replace(found, values=values, findings=(*found.findings, *more)), basal_rule)
 
@@ -143,6 +148,7 @@ def _summed(
     pixel_spacing: tuple[float, float],
     rule: BasalRule,
     order: NDArray[np.int64],
+    brighter: NDArray[np.float64],
 ) -> _Found:
     """The numbers of ``drawn``, whose slices are in order; ``order`` is where each came from."""
     cleaned = clean(drawn)
@@ -167,6 +173,7 @@ def _summed(
     moments = {"end-diastole": ed} if still else {"end-diastole": ed, "end-systole": es}
     findings += quality.check_stack(found, positions, ed)
     findings += quality.check_outlines(cleaned.masks, found, moments, in_use)
+    findings += quality.check_contrast(brighter, moments, in_use)
     findings += _missing(left[ed], wall[ed], right[ed], cleaned.masks, found, moments)
     exclusions += _basal(found, in_use, rule, moments, order)
     values = {

@@ -26,6 +26,7 @@ FEW_PHASES = 10
 LOST_PHASES = 0.25  #: share of phases that some slice lacks, beyond which systole may be missed
 END_SHARE = 0.1  #: of the end-diastolic volume in the last slice: the stack ends too early
 SURE = 0.5  #: confidence
+BRIGHTER = 0.6  #: share of a cavity that outshines its wall: 0.5 by chance, 0.96 as a rule
 EF_PERCENT = (5.0, 85.0)
 STROKES_APART = 0.15  #: of the larger stroke volume
 HEART_RATE_BPM = (20.0, 250.0)
@@ -42,6 +43,7 @@ SYSTOLIC = (
     Quantity.RV_EF,
 )
 """What needs end-systole."""
+_SYSTOLIC_LEFT = tuple(quantity for quantity in SYSTOLIC if quantity in LEFT)
 
 
 class Doubt(StrEnum):
@@ -61,6 +63,7 @@ class Doubt(StrEnum):
     BASE = "base"  #: not covered by the stack
     APEX = "apex"  #: not covered by the stack
     CONFIDENCE = "confidence"
+    CONTRAST = "contrast"  #: what was outlined as blood is no brighter than muscle
     EJECTION_FRACTION = "ejection_fraction"
     STROKE_VOLUMES = "stroke_volumes"  #: of the two ventricles differ
     HEART_RATE = "heart_rate"
@@ -184,6 +187,39 @@ def check_outlines(
             against = ALL if not systole else SYSTOLIC
             findings.append(Finding(Doubt.CONFIDENCE, text, against if mean < SURE else ()))
     return findings
+
+
+def check_contrast(
+    brighter: Vector, phases: dict[str, int], in_use: NDArray[np.bool_]
+) -> list[Finding]:
+    """Cavities that are no brighter than their wall: muscle was taken for blood.
+
+    ``brighter``: (slices, phases), as ``outshines`` gives it.  In cine and after contrast medium
+    blood is bright.  The limit is ours, chosen on Sunnybrook: of 480 slices outlined with a Dice of
+    0.8 and more one lies below it, of 27 with less than 0.7 nine do, all in hypertrophic hearts.
+    """
+    findings = []
+    for when, phase in phases.items():
+        doubtful = np.flatnonzero(in_use[:, phase] & (brighter[:, phase] < BRIGHTER)).tolist()
+        if doubtful:
+            text = (
+                f"what was outlined as blood of the left ventricle in {_told(doubtful)} at {when} "
+                "is no brighter than what was outlined as muscle"
+            )
+            against = LEFT if when == "end-diastole" else _SYSTOLIC_LEFT
+            findings.append(Finding(Doubt.CONTRAST, text, against))
+    return findings
+
+
+def outshines(image: NDArray[np.float32], labels: NDArray[np.uint8]) -> float:
+    """Share of the left cavity that is brighter than the median of its wall; NaN without either.
+
+    ``image`` and ``labels``: (rows, columns).
+    """
+    blood, wall = image[labels == Structure.LV_BLOOD], image[labels == Structure.LV_MYOCARDIUM]
+    if not blood.size or not wall.size:
+        return float("nan")
+    return float((blood > np.median(wall)).mean())
 
 
 def check_phases(usable: NDArray[np.bool_], curve: Vector) -> list[Finding]:

@@ -23,6 +23,7 @@ from cmr_node.judgement import Pixels
 from cmr_node.measures.cleaning import clean
 from cmr_node.measures.masks import Masks
 from cmr_node.measures.measure import Measurements, measure
+from cmr_node.measures.quality import outshines
 from cmr_node.measures.volumes import BasalRule, discs
 from cmr_node.results.artist import Drawer
 
@@ -105,7 +106,7 @@ def outline(
     careful: set[int] = set()
     while True:
         masks = sheet.masks()
-        measured = _measured(stack, masks, body, basal_rule)
+        measured = _measured(stack, masks, body, basal_rule, sheet.brighter)
         # Drawn anew, a phase may lose its place as the largest or smallest to a neighbour.
         missing = {measured.ed_phase, measured.es_phase} - {None} - careful
         if not missing:
@@ -124,7 +125,13 @@ def _positions(stack: Stack) -> NDArray[np.float64]:
     return np.array([one.position for one in stack.slices], float)
 
 
-def _measured(stack: Stack, masks: Masks, body: Body, basal_rule: BasalRule) -> Measurements:
+def _measured(
+    stack: Stack,
+    masks: Masks,
+    body: Body,
+    basal_rule: BasalRule,
+    brighter: NDArray[np.float64],
+) -> Measurements:
     return measure(
         masks,
         [one.position for one in stack.slices],
@@ -133,11 +140,16 @@ def _measured(stack: Stack, masks: Masks, body: Body, basal_rule: BasalRule) -> 
         height_m=body.height_m,
         weight_kg=body.weight_kg,
         basal_rule=basal_rule,
+        brighter=brighter,
     )
 
 
 class _Sheet:
-    """The outlines of a stack while they are drawn."""
+    """The outlines of a stack while they are drawn.
+
+    brighter
+        (slices, phases): as ``measures.quality.outshines`` of what is drawn; NaN where nothing is.
+    """
 
     def __init__(
         self, stack: Stack, pixels: Pixels, drawer: Drawer, orientation: Orientation
@@ -149,20 +161,23 @@ class _Sheet:
         self._labels = np.zeros((*grid, *shape), np.uint8)
         self._present = np.zeros(grid, np.bool_)
         self._confidence = np.zeros(grid, np.float32)
+        self.brighter = np.full(grid, np.nan)
         first = [pixels(one.cells[0]) for one in stack.slices]
         self._centre = drawer.look(first, spacing).centre
 
     def draw(self, phase: int, *, turns: bool) -> None:
         """Draw one phase of all slices that have it."""
         places = [n for n, one in enumerate(self._stack.slices) if phase < len(one.cells)]
+        images = [self._pixels(self._stack.slices[place].cells[phase]) for place in places]
         drawn = self._drawer.segment(
-            [self._pixels(self._stack.slices[place].cells[phase]) for place in places],
+            images,
             self._stack.plane.pixel_spacing,
             self._orientation,
             self._centre,
             turns=turns,
         )
-        for place, one in zip(places, drawn, strict=True):
+        for place, image, one in zip(places, images, drawn, strict=True):
+            self.brighter[place, phase] = outshines(image, one.labels)
             self._labels[place, phase] = one.labels
             self._present[place, phase] = True
             self._confidence[place, phase] = min(max(one.confidence, 0.0), 1.0)

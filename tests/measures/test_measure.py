@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from cmr_node.geometry.orientation import Orientation
 from cmr_node.measures.masks import Masks, Structure
 from cmr_node.measures.measure import Measurements, measure
-from cmr_node.measures.quality import Doubt
+from cmr_node.measures.quality import Doubt, outshines
 from cmr_node.measures.quantities import INDEXED, LEFT, RIGHT, Quantity
 from cmr_node.measures.volumes import BasalRule, slabs
 from tests.measures.hearts import SPACING, Shells, allowed, masks_of, simulated, simulated_truth
@@ -294,3 +294,26 @@ def test_every_sentence_is_ascii(shells: Masks) -> None:
     found = measure(shells, positions(), SPACING)
     said = [*found.conventions, *found.exclusions, *(flag.text for flag in found.flags)]
     assert all(text.isascii() for text in [*said, *(one.reason for one in found.withheld)])
+
+
+def test_a_cavity_no_brighter_than_its_wall_holds_back_what_rests_on_it(shells: Masks) -> None:
+    phases = shells.labels.shape[1]
+    brighter = np.full(shells.labels.shape[:2], 0.95)
+    brighter[7, phases // 2] = 0.4
+    systole = measure(shells, positions(), SPACING, brighter=brighter)
+    assert "no brighter" in reason(systole, Q.LV_EF)
+    assert {Q.LV_EDV, Q.LV_MASS, Q.RV_EF} <= systole.values.keys()
+    brighter[7, 0] = 0.5
+    diastole = measure(shells, positions(), SPACING, brighter=brighter)
+    assert not set(LEFT) & diastole.values.keys()
+    brighter[:] = np.nan
+    assert measure(shells, positions(), SPACING, brighter=brighter).values.keys() >= GIVEN
+
+
+def test_blood_outshines_muscle() -> None:
+    labels = np.zeros((20, 20), np.uint8)
+    labels[4:16, 4:16], labels[7:13, 7:13] = Structure.LV_MYOCARDIUM, Structure.LV_BLOOD
+    image = np.where(labels == Structure.LV_BLOOD, 300.0, 100.0).astype(np.float32)
+    assert outshines(image, labels) == 1
+    assert outshines(-image, labels) == 0
+    assert np.isnan(outshines(image, np.zeros_like(labels)))
