@@ -214,6 +214,11 @@ class Results(Section):
         description="Whether the page of pictures says across its foot that it is not for "
         "diagnosis and that no physician has verified it.",
     )
+    right_ventricle: bool = Field(
+        False,
+        description="Whether volumes and function of the right ventricle are given; the shipped "
+        "network learnt its outlines from simulation alone, and they were not proved.",
+    )
     basal_rule: Literal["half", "as_drawn"] = Field(
         "half",
         description="Which basal slices count in volumes: those whose cavity borders on muscle "

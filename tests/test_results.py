@@ -342,6 +342,17 @@ def test_numbers_of_muscle_taken_for_blood_are_withheld(tmp_path: Path) -> None:
     node.database.close()
 
 
+def test_right_ventricles_are_measured_where_somebody_asks_for_it(tmp_path: Path) -> None:
+    given = {}
+    for wanted in (True, False):
+        settings = Results(right_ventricle=wanted)
+        node = bench(tmp_path / str(wanted), ReadsPixels(Orientation.IDENTITY), settings)
+        given[wanted] = outcome(node.standardise(study()))["numbers"].keys()
+        node.database.close()
+    assert given[True] - given[False] == {"rv_edv", "rv_esv", "rv_sv", "rv_ef"}
+    assert "lv_ef" in given[False]
+
+
 def test_the_warning_on_the_page_is_the_setting_s(tmp_path: Path) -> None:
     feet = {}
     for warn in (True, False):

@@ -87,6 +87,7 @@ def measure(
     weight_kg: float | None = None,
     basal_rule: BasalRule = BasalRule.AS_DRAWN,
     brighter: NDArray[np.float64] | None = None,
+    doubts: Sequence[Finding] = (),
 ) -> Measurements:
     """Volumes, function and mass.
 
@@ -105,6 +106,8 @@ def measure(
     brighter
         (slices, phases): share of each cavity that outshines its wall (``quality.outshines``);
         None where nobody looked.
+    doubts
+        Of whoever drew, beside those that are found here.
 
     Raises
     ------
@@ -125,7 +128,8 @@ def measure(
     seen = np.full((len(order), phases), math.nan) if brighter is None else brighter[order]
     found = _summed(ordered, positions, pixel_spacing, basal_rule, order, seen)
     values, more = of_the_body(dict(found.values), heart_rate, height_m, weight_kg)
-    return _told(replace(found, values=values, findings=(*found.findings, *more)), basal_rule)
+    findings = [*found.findings, *more, *doubts]
+    return _told(replace(found, values=values, findings=tuple(findings)), basal_rule)
 
 
 @dataclass(frozen=True, slots=True)

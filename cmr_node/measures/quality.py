@@ -68,6 +68,7 @@ class Doubt(StrEnum):
     STROKE_VOLUMES = "stroke_volumes"  #: of the two ventricles differ
     HEART_RATE = "heart_rate"
     BODY_SIZE = "body_size"
+    UNPROVEN = "unproven"  #: nobody has shown that such outlines are right
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,15 @@ class Withheld:
 
     name: Quantity
     reason: str
+
+
+RIGHT_UNPROVEN = Finding(
+    Doubt.UNPROVEN,
+    "outlines of the right ventricle were learnt from simulated hearts and not held against those "
+    "of readers",
+    RIGHT,
+)
+"""Until a network has been shown to measure right ventricles."""
 
 
 def check_grid(positions: Vector, pixel_spacing: tuple[float, float]) -> list[Finding]:

@@ -25,6 +25,7 @@ from cmr_node.errors import NodeError, RefusedStack
 from cmr_node.geometry.standard_view import View
 from cmr_node.inference.decide import Decision
 from cmr_node.judgement import Judged, cell_values, must_be_turnable
+from cmr_node.measures.quality import RIGHT_UNPROVEN
 from cmr_node.measures.volumes import BasalRule
 from cmr_node.outputs.offers import Results, Segmentations
 from cmr_node.outputs.review import quality_issue
@@ -144,7 +145,8 @@ class ResultMaker:
         pixels = cell_values(reading_once(self._open))
         body = body_of(stack, self._open(stack.instances[0].sop_instance_uid))
         rule = BasalRule(self.wanted.basal_rule)
-        return outline(stack, pixels, artist.drawer, network.orientation, body, rule)
+        doubts = [] if self.wanted.right_ventricle else [RIGHT_UNPROVEN]
+        return outline(stack, pixels, artist.drawer, network.orientation, body, rule, doubts)
 
     def _draft(
         self,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +24,7 @@ from cmr_node.judgement import Pixels
 from cmr_node.measures.cleaning import clean
 from cmr_node.measures.masks import Masks
 from cmr_node.measures.measure import Measurements, measure
-from cmr_node.measures.quality import outshines
+from cmr_node.measures.quality import Finding, outshines
 from cmr_node.measures.volumes import BasalRule, discs
 from cmr_node.results.artist import Drawer
 
@@ -87,6 +88,7 @@ def outline(
     orientation: Orientation,
     body: Body,
     basal_rule: BasalRule,
+    doubts: Sequence[Finding] = (),
 ) -> Outlines:
     """Draw and measure a stack of parallel slices of one size.
 
@@ -94,6 +96,8 @@ def outline(
     ----------
     orientation
         How the images are stored, by the network.
+    doubts
+        What speaks against numbers of this network, whatever it draws.
 
     Raises
     ------
@@ -106,7 +110,7 @@ def outline(
     careful: set[int] = set()
     while True:
         masks = sheet.masks()
-        measured = _measured(stack, masks, body, basal_rule, sheet.brighter)
+        measured = _measured(stack, masks, body, basal_rule, sheet.brighter, doubts)
         # Drawn anew, a phase may lose its place as the largest or smallest to a neighbour.
         missing = {measured.ed_phase, measured.es_phase} - {None} - careful
         if not missing:
@@ -131,6 +135,7 @@ def _measured(
     body: Body,
     basal_rule: BasalRule,
     brighter: NDArray[np.float64],
+    doubts: Sequence[Finding],
 ) -> Measurements:
     return measure(
         masks,
@@ -141,6 +146,7 @@ def _measured(
         weight_kg=body.weight_kg,
         basal_rule=basal_rule,
         brighter=brighter,
+        doubts=doubts,
     )
 
 
