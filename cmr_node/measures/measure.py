@@ -177,7 +177,7 @@ def _summed(
     moments = {"end-diastole": ed} if still else {"end-diastole": ed, "end-systole": es}
     findings += quality.check_stack(found, positions, ed)
     findings += quality.check_outlines(cleaned.masks, found, moments, in_use)
-    findings += quality.check_contrast(brighter, moments, in_use)
+    findings += quality.check_contrast(brighter, found, moments, in_use)
     findings += _missing(left[ed], wall[ed], right[ed], cleaned.masks, found, moments)
     exclusions += _basal(found, in_use, rule, moments, order)
     values = {

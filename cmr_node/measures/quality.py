@@ -27,6 +27,8 @@ LOST_PHASES = 0.25  #: share of phases that some slice lacks, beyond which systo
 END_SHARE = 0.1  #: of the end-diastolic volume in the last slice: the stack ends too early
 SURE = 0.5  #: confidence
 BRIGHTER = 0.6  #: share of a cavity that outshines its wall: 0.5 by chance, 0.96 as a rule
+DARK_SHARE = 0.05  #: of a phase's volume, in slices less bright than that
+FEWEST_PIXELS = 20  #: of cavity and of wall, to compare them
 EF_PERCENT = (5.0, 85.0)
 STROKES_APART = 0.15  #: of the larger stroke volume
 HEART_RATE_BPM = (20.0, 250.0)
@@ -200,7 +202,7 @@ def check_outlines(
 
 
 def check_contrast(
-    brighter: Vector, phases: dict[str, int], in_use: NDArray[np.bool_]
+    brighter: Vector, found: Discs, phases: dict[str, int], in_use: NDArray[np.bool_]
 ) -> list[Finding]:
     """Cavities that are no brighter than their wall: muscle was taken for blood.
 
@@ -210,11 +212,13 @@ def check_contrast(
     """
     findings = []
     for when, phase in phases.items():
-        doubtful = np.flatnonzero(in_use[:, phase] & (brighter[:, phase] < BRIGHTER)).tolist()
-        if doubtful:
+        dark = in_use[:, phase] & (brighter[:, phase] < BRIGHTER)
+        volume = found.left[:, phase]
+        if volume[dark].sum() > DARK_SHARE * volume[in_use[:, phase]].sum():
             text = (
-                f"what was outlined as blood of the left ventricle in {_told(doubtful)} at {when} "
-                "is no brighter than what was outlined as muscle"
+                f"what was outlined as blood of the left ventricle in "
+                f"{_told(np.flatnonzero(dark).tolist())} at {when} is no brighter than what was "
+                "outlined as muscle"
             )
             against = LEFT if when == "end-diastole" else _SYSTOLIC_LEFT
             findings.append(Finding(Doubt.CONTRAST, text, against))
@@ -222,12 +226,12 @@ def check_contrast(
 
 
 def outshines(image: NDArray[np.float32], labels: NDArray[np.uint8]) -> float:
-    """Share of the left cavity that is brighter than the median of its wall; NaN without either.
+    """Share of the left cavity that is brighter than the median of its wall; NaN if too few.
 
     ``image`` and ``labels``: (rows, columns).
     """
     blood, wall = image[labels == Structure.LV_BLOOD], image[labels == Structure.LV_MYOCARDIUM]
-    if not blood.size or not wall.size:
+    if min(blood.size, wall.size) < FEWEST_PIXELS:
         return float("nan")
     return float((blood > np.median(wall)).mean())
 

@@ -13,6 +13,7 @@ from cmr_node.assemble.frames import frames_from
 from cmr_node.assemble.stack import assemble
 from cmr_node.dicom.reading import read, read_header
 from cmr_node.dicom.words import display_values
+from cmr_node.errors import BadInstance
 from cmr_node.geometry.orientation import Orientation
 from cmr_node.inference.fusion import KINDS, softmax
 from cmr_node.inference.predict import Network
@@ -72,7 +73,7 @@ def _kinds(network: Network, images: Images, spacing: tuple[float, float]) -> st
     try:
         pictures = np.stack([normalised(resampled(checked(i, spacing), spacing,
                              network.card.preprocessing.locate_mm)) for i in images])  # fmt: skip
-    except ValueError:
+    except BadInstance:
         return ""
     seen = softmax(network.forward(pictures[:, None]).kind).mean(0)
     return ", ".join(
