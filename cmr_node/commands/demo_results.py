@@ -20,7 +20,8 @@ from cmr_node.assemble.stack import MR_IMAGES
 from cmr_node.dicom.sop_classes import class_name
 from cmr_node.measures.quantities import Quantity
 from cmr_node.phantom.body.anatomy import Patient
-from cmr_node.phantom.body.measures import measure
+from cmr_node.phantom.body.measures import quantities, volumes
+from cmr_node.phantom.body.motion import END_SYSTOLE
 from cmr_node.phantom.plan import Plan
 from cmr_node.store.overview import StudyOverview
 
@@ -57,7 +58,8 @@ def show_results(
 
 
 def _beside_the_truth(numbers: dict[str, float], plan: Plan) -> Table:
-    truth = _truth(plan)
+    patient = Patient.draw(plan.seed, plan.group)
+    truth = quantities(volumes(patient, 0.0), volumes(patient, END_SYSTOLE))
     table = Table(title="Measured by the network, and integrated in the simulated patient")
     for column in ("", "measured", "true"):
         table.add_column(column, justify="right" if column else "left")
@@ -67,16 +69,3 @@ def _beside_the_truth(numbers: dict[str, float], plan: Plan) -> Table:
             unit = quantity.unit
             table.add_row(quantity.words, f"{value:.1f} {unit}", f"{truth[quantity]:.1f} {unit}")
     return table
-
-
-def _truth(plan: Plan) -> dict[Quantity, float]:
-    found = measure(Patient.draw(plan.seed, plan.group))
-    return {
-        Quantity.LV_EDV: found.end_diastole.left,
-        Quantity.LV_ESV: found.end_systole.left,
-        Quantity.LV_EF: 100 * found.left_ejection_fraction,
-        Quantity.LV_MASS: found.mass_g,
-        Quantity.RV_EDV: found.end_diastole.right,
-        Quantity.RV_ESV: found.end_systole.right,
-        Quantity.RV_EF: 100 * found.right_ejection_fraction,
-    }

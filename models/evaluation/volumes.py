@@ -16,10 +16,9 @@ from cmr_node.inference.predict import Network
 from cmr_node.measures.masks import Masks
 from cmr_node.measures.measure import Measurements, measure
 from cmr_node.measures.quantities import Quantity
-from cmr_node.measures.volumes import DENSITY_G_PER_ML
 from cmr_node.phantom.body.anatomy import Patient
 from cmr_node.phantom.body.groups import Group
-from cmr_node.phantom.body.measures import volumes
+from cmr_node.phantom.body.measures import quantities, volumes
 from cmr_node.phantom.body.motion import END_SYSTOLE
 from cmr_node.phantom.scanner.render import Cine
 from cmr_node.phantom.scanner.scan import Contrast, Stack, scan
@@ -96,20 +95,8 @@ def _heart(network: Network, seed: int, group: Group) -> Heart:
     masks = Masks(labels, np.ones(sure.shape, np.bool_), sure)
     normal = acquired[0].cut.plane.normal
     places = [float(normal @ np.array(one.cut.plane.position)) for one in acquired]
-    return Heart(group, measure(masks, places, spacing), _truth(patient))
-
-
-def _truth(patient: Patient) -> dict[Quantity, float]:
-    ed, es = volumes(patient, 0.0), volumes(patient, END_SYSTOLE)
-    return {
-        Quantity.LV_EDV: ed.left,
-        Quantity.LV_ESV: es.left,
-        Quantity.LV_EF: 100 * (1 - es.left / ed.left),
-        Quantity.LV_MASS: ed.muscle * DENSITY_G_PER_ML,
-        Quantity.RV_EDV: ed.right,
-        Quantity.RV_ESV: es.right,
-        Quantity.RV_EF: 100 * (1 - es.right / ed.right),
-    }
+    truth = quantities(volumes(patient, 0.0), volumes(patient, END_SYSTOLE))
+    return Heart(group, measure(masks, places, spacing), truth)
 
 
 def _limit(name: Quantity, truth: float) -> float:

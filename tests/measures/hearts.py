@@ -14,7 +14,7 @@ from cmr_node.measures.quantities import Quantity
 from cmr_node.measures.volumes import DENSITY_G_PER_ML
 from cmr_node.phantom.body.anatomy import Patient
 from cmr_node.phantom.body.groups import Group
-from cmr_node.phantom.body.measures import volumes
+from cmr_node.phantom.body.measures import quantities, volumes
 from cmr_node.phantom.body.motion import END_SYSTOLE
 from cmr_node.phantom.body.tissues import LV_CAVITY, LV_MUSCLE, Tissue
 from cmr_node.phantom.scanner.render import Cine
@@ -118,16 +118,7 @@ def simulated(seed: int, step: float = 8.0, spacing: float = 1.5) -> tuple[Masks
 def simulated_truth(seed: int) -> dict[Quantity, float]:
     """By integration over a fine grid, outflow tract and papillary muscles in the cavity."""
     patient = Patient.draw(seed, group_of(seed))
-    ed, es = volumes(patient, 0.0), volumes(patient, END_SYSTOLE)
-    return {
-        Quantity.LV_EDV: ed.left,
-        Quantity.LV_ESV: es.left,
-        Quantity.LV_EF: 100 * (1 - es.left / ed.left),
-        Quantity.LV_MASS: ed.muscle * DENSITY_G_PER_ML,
-        Quantity.RV_EDV: ed.right,
-        Quantity.RV_ESV: es.right,
-        Quantity.RV_EF: 100 * (1 - es.right / ed.right),
-    }
+    return quantities(volumes(patient, 0.0), volumes(patient, END_SYSTOLE))
 
 
 def group_of(seed: int) -> Group:

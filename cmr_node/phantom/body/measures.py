@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cmr_node.measures.quantities import Quantity
+from cmr_node.measures.volumes import DENSITY_G_PER_ML
 from cmr_node.phantom.body.anatomy import Patient
 from cmr_node.phantom.body.motion import END_SYSTOLE
 from cmr_node.phantom.body.scar import Scar, segment
 from cmr_node.phantom.body.tissues import LV_CAVITY, LV_MUSCLE, SCARRED, Tissue
-
-DENSITY_G_PER_ML = 1.05  #: of myocardium
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +97,19 @@ def volumes(patient: Patient, phase: float, step_mm: float = 1.25) -> Volumes:
         left_atrium=float(millilitres[Tissue.LA_BLOOD]),
         right_atrium=float(millilitres[Tissue.RA_BLOOD]),
     )
+
+
+def quantities(diastole: Volumes, systole: Volumes) -> dict[Quantity, float]:
+    """What a report of this heart should say, by the names and in the units of a report."""
+    return {
+        Quantity.LV_EDV: diastole.left,
+        Quantity.LV_ESV: systole.left,
+        Quantity.LV_EF: 100 * (1 - systole.left / diastole.left),
+        Quantity.LV_MASS: diastole.muscle * DENSITY_G_PER_ML,
+        Quantity.RV_EDV: diastole.right,
+        Quantity.RV_ESV: systole.right,
+        Quantity.RV_EF: 100 * (1 - systole.right / diastole.right),
+    }
 
 
 def scar_shares(patient: Patient) -> tuple[float, tuple[float, ...], tuple[float, ...]]:
