@@ -203,7 +203,8 @@ class Results(Section):
     )
     review: bool = Field(
         True,
-        description="Whether a stack about which a person is asked gets key objects that say why.",
+        description="Whether a stack about which a person is asked gets key objects that say why, "
+        "and a report of what was found, without numbers.",
     )
     phases: Literal["ed_es", "all"] = Field(
         "ed_es",

@@ -12,8 +12,10 @@ from cmr_node.delivery import Deliverer
 from cmr_node.jobs.queue import Kind
 from cmr_node.jobs.worker import JobContext
 from cmr_node.network.scu import send
-from cmr_node.outputs.offers import Results, Segmentations, offer
+from cmr_node.outputs.offers import Question, Results, Segmentations, offer
 from cmr_node.outputs.overlay import capture
+from cmr_node.outputs.report import question_report
+from cmr_node.outputs.report_facts import OrientationResult
 from cmr_node.outputs.review import quality_issue
 from cmr_node.outputs.segmentation import Encoding, Phase, segment
 from cmr_node.outputs.turned import encode
@@ -62,11 +64,10 @@ def objects(vendor: Vendor) -> dict[str, bytes]:
             producer=PRODUCER,
         )
     )
-    made["review"] = encode(
-        quality_issue(
-            list(truth.instances.values()), "Look.", series_number=3008, producer=PRODUCER
-        )
-    )
+    images = list(truth.instances.values())
+    made["review"] = encode(quality_issue(images, "Look.", series_number=3008, producer=PRODUCER))
+    asked = OrientationResult("identity", "rot90cw", 31.5, "ask", "Look.")
+    made["question"] = encode(question_report(images, asked, PRODUCER, NOON))
     return made
 
 
@@ -104,7 +105,7 @@ class Node:
                 for phase in (ED, ES)
             ],
             page=self.uids["page"],
-            others=[self.uids["review"]],
+            question=Question(self.uids["review"], self.uids["question"]),
         )
 
     def hand_over(self, peer: Peer) -> None:

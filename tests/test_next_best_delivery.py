@@ -18,6 +18,7 @@ from tests.outputs.outlined import ED, ES
 from tests.results_to_send import Node
 
 SEG, LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"
+REPORT = "1.2.840.10008.5.1.4.1.1.88.34"
 KEY_OBJECTS, PAGE = "1.2.840.10008.5.1.4.1.1.88.59", "1.2.840.10008.5.1.4.1.1.7"
 SYNTAXES = [str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian)]
 BINARIES = [f"{Encoding.BINARY} {phase}" for phase in (ED, ES)]
@@ -53,6 +54,7 @@ def taken(node: Node, scp: FaultScp) -> list[str]:
 @pytest.mark.parametrize(
     ("classes", "expected"),
     [
+        ([KEY_OBJECTS, REPORT, LABEL_MAP, SEG, PAGE], [*MAPS, "question", "review"]),
         ([KEY_OBJECTS, LABEL_MAP, SEG, PAGE], [*MAPS, "review"]),
         ([KEY_OBJECTS, SEG, PAGE], [*BINARIES, "review"]),
         ([KEY_OBJECTS, PAGE], ["page", "review"]),

@@ -32,6 +32,7 @@ from cmr_node.phantom.study import Plan, simulate_study
 from cmr_node.results.artist import Artist
 from cmr_node.settings import Results
 from cmr_node.store.overview import StudyOverview
+from tests.outputs.report_reading import texts_of
 from tests.test_pipeline import NOON, Bench, stack_of
 
 ALGORITHM = Algorithm("reads-pixels", "1.0.0", "ab" * 32)
@@ -256,7 +257,9 @@ def test_a_second_run_makes_the_same_bytes(tmp_path: Path) -> None:
     assert runs[0] == runs[1]
 
 
-def test_what_is_asked_gets_key_objects_with_the_reason_and_nothing_else(tmp_path: Path) -> None:
+def test_what_is_asked_gets_key_objects_and_a_report_with_the_reason_and_nothing_else(
+    tmp_path: Path,
+) -> None:
     network = ReadsPixels(Orientation.FLIP_UD)  # the header says identity
     node = bench(tmp_path, network)
     images = study()
@@ -264,14 +267,17 @@ def test_what_is_asked_gets_key_objects_with_the_reason_and_nothing_else(tmp_pat
     stack = stack_of(found, View.SAX)
     assert stack["decision"] == "ask"
     made = outcome(found)["made"]
-    assert set(made) == {"review"}
+    assert set(made) == {"review", "report"}
     document = read(node.files.path_of(made["review"]))
     assert document.ConceptNameCodeSequence[0].CodeValue == "113010"
     said = [item.TextValue for item in document.ContentSequence if item.ValueType == "TEXT"]
     assert " ".join(stack["reason"].split()) in said
+    said = texts_of(read(node.files.path_of(made["report"])))
+    assert f"Reason of the decision on the orientation: {stack['reason']}" in said
+    assert outcome(found)["numbers"] == {}
     assert network.careful == 0
     uid = str(images[0].StudyInstanceUID)
-    assert node.deliveries.pending_items(uid, "pacs") == [made["review"]]
+    assert node.deliveries.pending_items(uid, "pacs") == sorted(made.values())
     node.database.close()
 
 
@@ -287,7 +293,7 @@ def test_without_a_network_a_person_is_asked_in_a_document_too(tmp_path: Path) -
     node = bench(tmp_path, None)
     found = node.standardise(study(turn_deg=43.0))
     assert stack_of(found, View.SAX)["decision"] == "ask"
-    assert set(outcome(found)["made"]) == {"review"}
+    assert set(outcome(found)["made"]) == {"review", "report"}
     node.database.close()
 
 

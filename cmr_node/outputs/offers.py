@@ -6,6 +6,7 @@ which every archive stores.
 
     label map -> segmentation -> page        what is left of it: settings, ``Peer.segmentation``
     report -> page                           and ``Peer.secondary_capture``
+    report of a question -> key objects      these go anyway, and say why
 """
 
 from __future__ import annotations
@@ -26,18 +27,27 @@ class Segmentations:
 
 
 @dataclass(frozen=True, slots=True)
+class Question:
+    """The SOP Instance UIDs of what asks a person; "" where one of them could not be made."""
+
+    key_objects: str
+    report: str
+
+
+@dataclass(frozen=True, slots=True)
 class Results:
     """The SOP Instance UIDs of what was made of one stack.
 
     page
         The secondary capture; "" where there is none.
     others
-        What has no other form: derived images, key objects.
+        What has no other form: derived images.
     """
 
     segmentations: Sequence[Segmentations] = ()
     reports: Sequence[str] = ()
     page: str = ""
+    question: Question | None = None
     others: Sequence[str] = ()
 
 
@@ -65,6 +75,9 @@ def offer(results: Sequence[Results], peer: Peer) -> Offer:
             _chain([*forms, outlines.binary, page], wanted, next_best)
         for report in result.reports:
             _chain([report, page], wanted, next_best)
+        if (question := result.question) is not None:
+            wanted += [question.key_objects] if question.key_objects else []
+            _chain([question.report, question.key_objects], wanted, next_best)
         if page and peer.secondary_capture == "always":
             wanted.append(page)
     return Offer(tuple(dict.fromkeys(wanted)), next_best)
@@ -73,6 +86,6 @@ def offer(results: Sequence[Results], peer: Peer) -> Offer:
 def _chain(forms: Sequence[str], wanted: list[str], next_best: dict[str, str]) -> None:
     made = [form for form in forms if form]
     if len(made) == 1 and made[0] == forms[-1]:
-        return  # the page alone stands for nothing
+        return  # the last resort stands for nothing by itself
     wanted.extend(made[:1])
     next_best.update(pairwise(made))

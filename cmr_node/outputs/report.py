@@ -1,4 +1,4 @@
-"""The measurement report: a Comprehensive 3D SR of TID 1500, not verified by anyone.
+"""Reports of measurements, and of questions: Comprehensive 3D SR of TID 1500, verified by nobody.
 
 The promise kept here: the same numbers of the same images by the same producer in the same job
 give the same bytes: dates come from the job's record, UIDs from what went in.  Patient and study
@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import highdicom as hd
 from pydicom.dataelem import RawDataElement
@@ -22,7 +24,7 @@ from cmr_node.outputs.algorithm import Algorithm
 from cmr_node.outputs.codes import name_scheme
 from cmr_node.outputs.derivation import series_number
 from cmr_node.outputs.readable_header import finished, readable_header, syntax_of
-from cmr_node.outputs.report_content import report_content
+from cmr_node.outputs.report_content import question_content, report_content
 from cmr_node.outputs.report_facts import OrientationResult, SegmentReference
 from cmr_node.outputs.turned import damage_named
 from cmr_node.outputs.uids import Producer, derive_uid, derived_uid
@@ -30,7 +32,9 @@ from cmr_node.outputs.uids import Producer, derive_uid, derived_uid
 SERIES_KIND = 3
 """Of reports; see ``derivation.Derivation.series_kind``."""
 DESCRIPTION = "CMR measurements, unverified"
+QUESTION = "CMR question, unverified"
 _STEP = "measurement report"
+_QUESTION_STEP = "question report"
 
 
 def measurement_report(
@@ -62,17 +66,9 @@ def measurement_report(
     UnreadableHeader
         A value that is needed is damaged.
     """
-    with damage_named():
-        evidence = [readable_header(source) for source in sources]
-    if len({one.StudyInstanceUID for one in evidence}) != 1:
-        raise ValueError("sources of no study or of several; allowed: one")
-    first = sources[0]
-    series_uid, instance_uid = _uids(
-        evidence, measured, orientation, algorithm, producer, when, segments
-    )
-    middle = evidence[len(evidence) // 2]
+    evidence = _evidence(sources)
     content = report_content(
-        (middle.SOPClassUID, middle.SOPInstanceUID),
+        _image(evidence),
         evidence[0].SeriesInstanceUID,
         measured,
         orientation,
@@ -80,23 +76,99 @@ def measurement_report(
         segments,
         producer,
     )
+    uids = _uids(evidence, measured, orientation, algorithm, producer, when, segments)
+    named = [*evidence, *_instances(segments, evidence[0].StudyInstanceUID)]
+    how = _How(DESCRIPTION, "Measurement of outlines", producer, when)
+    return _instance(sources[0], named, content, uids, how)
+
+
+def question_report(
+    sources: Sequence[FileDataset],
+    orientation: OrientationResult,
+    producer: Producer,
+    when: datetime,
+) -> FileDataset:
+    """What was found of a stack about which a person is asked: no number, and why it is asked.
+
+    It goes beside the key objects (``review.quality_issue``) as a new instance in a new series.
+
+    Parameters
+    ----------
+    sources
+        The images in question, of one study, in the order of the stack; not changed.
+    when
+        As in :func:`measurement_report`.
+
+    Raises
+    ------
+    ValueError
+        No source, or sources of several studies.
+    UnreadableHeader
+        A value that is needed is damaged.
+    """
+    evidence = _evidence(sources)
+    content = question_content(
+        _image(evidence), evidence[0].SeriesInstanceUID, orientation, producer
+    )
+    series_uid = derived_uid(
+        "SeriesInstanceUID", _digest(_stack(evidence)), _QUESTION_STEP, producer
+    )
+    said = _digest(repr((orientation, when.isoformat())))
+    uids = series_uid, derive_uid("SOPInstanceUID", series_uid, said)
+    how = _How(QUESTION, "Asked a person to look", producer, when)
+    return _instance(sources[0], evidence, content, uids, how)
+
+
+def _evidence(sources: Sequence[FileDataset]) -> list[Dataset]:
+    with damage_named():
+        evidence = [readable_header(source) for source in sources]
+    if len({one.StudyInstanceUID for one in evidence}) != 1:
+        raise ValueError("sources of no study or of several; allowed: one")
+    return evidence
+
+
+def _image(evidence: Sequence[Dataset]) -> tuple[str, str]:
+    """The image that stands for the stack."""
+    middle = evidence[len(evidence) // 2]
+    return middle.SOPClassUID, middle.SOPInstanceUID
+
+
+@dataclass(frozen=True, slots=True)
+class _How:
+    description: str
+    contribution: str
+    producer: Producer
+    when: datetime
+
+
+def _instance(
+    first: FileDataset,
+    evidence: Sequence[Dataset],
+    content: Any,
+    uids: tuple[str, str],
+    how: _How,
+) -> FileDataset:
     plain = hd.sr.Comprehensive3DSR(
-        evidence=[*evidence, *_instances(segments, evidence[0].StudyInstanceUID)],
+        evidence=evidence,
         content=content[0],
-        series_instance_uid=series_uid,
+        series_instance_uid=uids[0],
         series_number=series_number(first, SERIES_KIND),
-        sop_instance_uid=instance_uid,
+        sop_instance_uid=uids[1],
         instance_number=1,
-        manufacturer=producer.manufacturer,
+        manufacturer=how.producer.manufacturer,
         is_complete=True,
         is_final=False,
         is_verified=False,
         transfer_syntax_uid=syntax_of(first),
     )
     ds = finished(
-        plain, first, producer, description=DESCRIPTION, contribution="Measurement of outlines"
+        plain,
+        first,
+        how.producer,
+        description=how.description,
+        contribution=how.contribution,
     )
-    _dated(ds, when)
+    _dated(ds, how.when)
     name_scheme(ds)
     return ds
 
@@ -115,9 +187,8 @@ def _uids(
     The series is one for each stack and algorithm.  The instance is another wherever a byte of it
     is: an archive must not meet two contents under one UID.
     """
-    stack = "\n".join(f"{one.SeriesInstanceUID} {one.SOPInstanceUID}" for one in evidence)
     by = f"{_STEP} {algorithm!r}"
-    series_uid = derived_uid("SeriesInstanceUID", _digest(stack), by, producer)
+    series_uid = derived_uid("SeriesInstanceUID", _digest(_stack(evidence)), by, producer)
     values = sorted((name.value, f"{value:.2f}") for name, value in measured.values.items())
     statements = (
         measured.conventions,
@@ -128,6 +199,10 @@ def _uids(
     )
     said = repr((values, statements, orientation, tuple(segments), when.isoformat()))
     return series_uid, derive_uid("SOPInstanceUID", series_uid, _digest(said))
+
+
+def _stack(evidence: Sequence[Dataset]) -> str:
+    return "\n".join(f"{one.SeriesInstanceUID} {one.SOPInstanceUID}" for one in evidence)
 
 
 def _digest(text: str) -> str:

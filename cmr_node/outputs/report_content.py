@@ -1,4 +1,4 @@
-"""The content of a measurement report: TID 1500 of PS3.16.
+"""The content of a report, of measurements or of a question: TID 1500 of PS3.16.
 
 The promise kept here: every number that is given is coded with its unit, every one that is not is
 named with the reason, and all text is ASCII, whatever the patient's character set is.  Layout:
@@ -7,6 +7,8 @@ named with the reason, and all text is ASCII, whatever the patient's character s
                               ventricle and for the body (TID 1501), one for the orientation
     Qualitative Evaluations   one TEXT each: conventions, exclusions, flags, numbers withheld,
                               reason of the orientation
+
+Where a person is asked there is the group for the orientation alone, and its reason.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from cmr_node.outputs.uids import Producer, derive_uid
 _LONGEST_TEXT = 1024
 """UT has no limit; viewers do."""
 _DECIMALS = 2
+NOTHING = "nothing was measured or changed: a person is asked about this stack"
 
 
 def report_content(
@@ -39,7 +42,7 @@ def report_content(
     segments: Sequence[SegmentReference],
     producer: Producer,
 ) -> Any:
-    """The root container.
+    """The root container of a report of measurements.
 
     Parameters
     ----------
@@ -48,19 +51,32 @@ def report_content(
     series_uid
         Of the stack; what is tracked is tracked by it.
     """
-    context = hd.sr.ObservationContext(observer_device_context=observer(producer))
     groups = _Groups(image, series_uid, measured, algorithm)
+    found = [*groups.of_segments(segments), *groups.of_chambers()]
+    if orientation is not None:
+        found.append(_orientation_group(image, series_uid, orientation, producer))
+    return _root(found, [*_said_of_numbers(measured), *_said_of_orientation(orientation)], producer)
+
+
+def question_content(
+    image: tuple[str, str], series_uid: str, orientation: OrientationResult, producer: Producer
+) -> Any:
+    """The root container of a report on a stack about which a person is asked.
+
+    ``image`` and ``series_uid`` are those of :func:`report_content`.
+    """
+    group = _orientation_group(image, series_uid, orientation, producer)
+    return _root([group], [(codes.FLAG, NOTHING), *_said_of_orientation(orientation)], producer)
+
+
+def _root(groups: Sequence[Any], said: Sequence[tuple[Code, str]], producer: Producer) -> Any:
     report = hd.sr.MeasurementReport(
-        observation_context=context,
+        observation_context=hd.sr.ObservationContext(observer_device_context=observer(producer)),
         procedure_reported=codes.PROCEDURE,
-        imaging_measurements=[
-            *groups.of_segments(segments),
-            *groups.of_chambers(),
-            *groups.of_orientation(orientation, producer),
-        ],
+        imaging_measurements=groups,
         title=Code("126000", "DCM", "Imaging Measurement Report"),
     )
-    report[0].ContentSequence.append(_statements(measured, orientation))
+    report[0].ContentSequence.append(_statements(said))
     return report
 
 
@@ -75,7 +91,7 @@ class _Groups:
         algorithm: Algorithm,
     ) -> None:
         self._series_uid, self._left = series_uid, dict(measured.values)
-        self._image = [hd.sr.SourceImageForMeasurementGroup(*image)]
+        self._image = image
         self._algorithm = hd.sr.AlgorithmIdentification(
             name=algorithm.name,
             version=algorithm.version,
@@ -124,53 +140,16 @@ class _Groups:
             if measurements:
                 yield self._group(title, site, measurements)
 
-    def of_orientation(self, found: OrientationResult | None, producer: Producer) -> Iterator[Any]:
-        """TID 1501: what pixels and header say, and what was done."""
-        if found is None:
-            return
-        evaluations = [
-            hd.sr.QualitativeEvaluation(name=name, value=codes.own(value.upper(), value))
-            for name, value in (
-                (codes.ORIENTATION_NETWORK, found.network),
-                (codes.ORIENTATION_HEADER, found.header),
-                (codes.ORIENTATION_DECISION, found.decision),
-            )
-            if value
-        ]
-        margin = [
-            hd.sr.Measurement(
-                name=codes.ORIENTATION_MARGIN,
-                value=round(margin_deg, _DECIMALS),
-                unit=codes.UNITS["deg"],
-            )
-            for margin_deg in [found.margin_deg]
-            if margin_deg is not None
-        ]
-        yield hd.sr.MeasurementsAndQualitativeEvaluations(
-            tracking_identifier=self._tracking("Orientation"),
-            finding_type=codes.IMAGE_QUALITY,
-            algorithm_id=hd.sr.AlgorithmIdentification(
-                name=producer.model, version=producer.software_version
-            ),
-            measurements=margin or None,
-            qualitative_evaluations=evaluations or None,
-            source_images=self._image,
-        )
-
     def _group(self, title: str, site: Code | None, measurements: list[Any]) -> Any:
         return hd.sr.MeasurementsAndQualitativeEvaluations(
-            tracking_identifier=self._tracking(title),
+            tracking_identifier=_tracking(self._series_uid, title),
             finding_type=site,
             finding_category=codes.ANATOMY if site else None,
             algorithm_id=self._algorithm,
             finding_sites=[hd.sr.FindingSite(site)] if site else None,
             measurements=measurements,
-            source_images=self._image,
+            source_images=[hd.sr.SourceImageForMeasurementGroup(*self._image)],
         )
-
-    def _tracking(self, title: str) -> Any:
-        uid = derive_uid("tracking", self._series_uid, title)
-        return hd.sr.TrackingIdentifier(uid=uid, identifier=title)
 
     def _measurements(self, names: Sequence[Quantity]) -> Iterator[Any]:
         """What is given of ``names`` and not yet written."""
@@ -185,27 +164,73 @@ class _Groups:
                 )
 
 
-def _statements(measured: Measurements, orientation: OrientationResult | None) -> Any:
+def _orientation_group(
+    image: tuple[str, str], series_uid: str, found: OrientationResult, producer: Producer
+) -> Any:
+    """TID 1501: what pixels and header say, and what was done."""
+    evaluations = [
+        hd.sr.QualitativeEvaluation(name=name, value=codes.own(value.upper(), value))
+        for name, value in (
+            (codes.ORIENTATION_NETWORK, found.network),
+            (codes.ORIENTATION_HEADER, found.header),
+            (codes.ORIENTATION_DECISION, found.decision),
+        )
+        if value
+    ]
+    margin = [
+        hd.sr.Measurement(
+            name=codes.ORIENTATION_MARGIN,
+            value=round(margin_deg, _DECIMALS),
+            unit=codes.UNITS["deg"],
+        )
+        for margin_deg in [found.margin_deg]
+        if margin_deg is not None
+    ]
+    return hd.sr.MeasurementsAndQualitativeEvaluations(
+        tracking_identifier=_tracking(series_uid, "Orientation"),
+        finding_type=codes.IMAGE_QUALITY,
+        algorithm_id=hd.sr.AlgorithmIdentification(
+            name=producer.model, version=producer.software_version
+        ),
+        measurements=margin or None,
+        qualitative_evaluations=evaluations or None,
+        source_images=[hd.sr.SourceImageForMeasurementGroup(*image)],
+    )
+
+
+def _tracking(series_uid: str, title: str) -> Any:
+    uid = derive_uid("tracking", series_uid, title)
+    return hd.sr.TrackingIdentifier(uid=uid, identifier=title)
+
+
+def _said_of_numbers(measured: Measurements) -> Iterator[tuple[Code, str]]:
+    if measured.ed_phase is not None:
+        phases = f"end-diastole is phase {measured.ed_phase + 1}"
+        if measured.es_phase is not None:
+            phases += f", end-systole phase {measured.es_phase + 1}"
+        yield codes.CONVENTION, f"{phases} of {len(measured.lv_curve_ml)}"
+    for text in measured.conventions:
+        yield codes.CONVENTION, text
+    for text in measured.exclusions:
+        yield codes.EXCLUSION, text
+    for flag in measured.flags:
+        yield codes.FLAG, flag.text
+    for withheld in measured.withheld:
+        yield codes.WITHHELD, f"{withheld.name.words}: {withheld.reason}"
+
+
+def _said_of_orientation(found: OrientationResult | None) -> Iterator[tuple[Code, str]]:
+    if found is not None and found.reason:
+        yield codes.ORIENTATION_REASON, found.reason
+
+
+def _statements(said: Sequence[tuple[Code, str]]) -> Any:
     """What is no number, one TEXT each (TID 1500, row 14)."""
     container = hd.sr.ContainerContentItem(
         name=codes.QUALITATIVE,
         is_content_continuous=False,
         relationship_type=hd.sr.RelationshipTypeValues.CONTAINS,
     )
-    said = [(codes.CONVENTION, text) for text in measured.conventions]
-    said += [(codes.EXCLUSION, text) for text in measured.exclusions]
-    said += [(codes.FLAG, flag.text) for flag in measured.flags]
-    said += [
-        (codes.WITHHELD, f"{withheld.name.words}: {withheld.reason}")
-        for withheld in measured.withheld
-    ]
-    if measured.ed_phase is not None:
-        phases = f"end-diastole is phase {measured.ed_phase + 1}"
-        if measured.es_phase is not None:
-            phases += f", end-systole phase {measured.es_phase + 1}"
-        said.insert(0, (codes.CONVENTION, f"{phases} of {len(measured.lv_curve_ml)}"))
-    if orientation is not None and orientation.reason:
-        said.append((codes.ORIENTATION_REASON, orientation.reason))
     container.ContentSequence = hd.sr.ContentSequence(
         [
             hd.sr.TextContentItem(

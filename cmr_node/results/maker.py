@@ -4,7 +4,8 @@ The promise kept here: one object that cannot be made stops no other; what was n
 with its reason in the record of the stack.  A failure that may pass (no memory, no disk) is
 raised, and the study tried again.  What is asked changes nothing but that it is asked.
 
-    ask                                       key objects with the reason
+    ask                                       key objects with the reason, and a report of what
+                                              was found, without numbers
     act or leave, short-axis cine, seen       segmentations, report, page: as settings and
     by the network without doubt              destinations want them
 """
@@ -15,8 +16,10 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from typing import Any, TypeVar
+
+from pydicom.dataset import FileDataset
 
 from cmr_node.assemble.records import Refused, Stack
 from cmr_node.assemble.sequence import CardiacSequence
@@ -27,13 +30,13 @@ from cmr_node.inference.decide import Decision
 from cmr_node.judgement import Judged, cell_values, must_be_turnable
 from cmr_node.measures.quality import RIGHT_UNPROVEN
 from cmr_node.measures.volumes import BasalRule
-from cmr_node.outputs.offers import Results, Segmentations
-from cmr_node.outputs.review import quality_issue
+from cmr_node.outputs.offers import Question, Results, Segmentations
+from cmr_node.outputs.report import question_report
 from cmr_node.outputs.segmentation import Encoding, Segmented
 from cmr_node.outputs.turned import encode
 from cmr_node.outputs.uids import Producer
 from cmr_node.results.artist import Artist
-from cmr_node.results.objects import Drafts, numbers_of, orientation_result, review_number
+from cmr_node.results.objects import Drafts, key_objects, numbers_of, orientation_result
 from cmr_node.results.outlining import Outlines, body_of, outline
 from cmr_node.results.shown import Shown, reading_once, without_pixels
 from cmr_node.settings import Settings
@@ -57,7 +60,7 @@ class Made:
     segmentations: list[tuple[str, str]] = field(default_factory=list)  #: binary, label map
     reports: list[str] = field(default_factory=list)
     page: str = ""
-    others: list[str] = field(default_factory=list)
+    question: list[str] = field(default_factory=list)  #: key objects, report; "" not made
     made: dict[str, str] = field(default_factory=dict)
     not_made: dict[str, str] = field(default_factory=dict)
     numbers: dict[str, float] = field(default_factory=dict)
@@ -72,7 +75,8 @@ class Made:
             segmentations=[Segmentations(*pair) for pair in self.segmentations],
             reports=self.reports,
             page=self.page,
-            others=[*derived, *self.others],
+            question=Question(*self.question) if self.question else None,
+            others=derived,
         )
 
 
@@ -116,8 +120,7 @@ class ResultMaker:
         """
         made = Made()
         if judged.verdict.decision is Decision.ASK:
-            reason = judged.verdict.reason
-            self._attempt(made, judged, "review", partial(self._review, made, judged.stack, reason))
+            self._ask(made, judged, completed_at)
         elif self.artist is not None:
             draw = partial(self._outline, judged, refused, self.artist)
             outlines = self._attempt(made, judged, "outlines", draw)
@@ -125,12 +128,24 @@ class ResultMaker:
                 self._draft(made, judged, derived, outlines, self.artist, completed_at)
         return asdict(made)
 
-    def _review(self, made: Made, stack: Stack, reason: str) -> None:
-        instances = without_pixels((one.sop_instance_uid for one in stack.instances), self._open)
-        number = review_number(instances)
-        ds = quality_issue(instances, reason, series_number=number, producer=self.producer)
-        made.made["review"] = self.keeping.keep(encode(ds))
-        made.others.append(made.made["review"])
+    def _ask(self, made: Made, judged: Judged[Stack], when: datetime) -> None:
+        @cache
+        def instances() -> list[FileDataset]:
+            uids = (one.sop_instance_uid for one in judged.stack.instances)
+            return without_pixels(uids, self._open)
+
+        def review() -> str:
+            return self._kept(key_objects(instances(), judged.verdict.reason, self.producer))
+
+        def report() -> str:
+            found = orientation_result(judged)
+            return self._kept(question_report(instances(), found, self.producer, when))
+
+        for name, draw in (("review", review), ("report", report)):
+            uid = self._attempt(made, judged, name, draw)
+            made.question.append(uid or "")
+            if uid is not None:
+                made.made[name] = uid
 
     def _outline(
         self, judged: Judged[Stack], refused: Sequence[Refused], artist: Artist

@@ -23,6 +23,7 @@ from cmr_node.outputs.derivation import series_number
 from cmr_node.outputs.overlay import capture
 from cmr_node.outputs.report import measurement_report
 from cmr_node.outputs.report_facts import Moment, OrientationResult, SegmentReference
+from cmr_node.outputs.review import quality_issue
 from cmr_node.outputs.segmentation import Encoding, Phase, Segmented, segment
 from cmr_node.outputs.structures import SEGMENTS, tracking_uid
 from cmr_node.outputs.uids import Producer
@@ -157,6 +158,7 @@ def numbers_of(measured: Measurements) -> dict[str, float]:
     return {str(name): round(value, 2) for name, value in measured.values.items()}
 
 
-def review_number(instances: Sequence[FileDataset]) -> int:
-    """SeriesNumber of the key objects about ``instances``."""
-    return series_number(instances[0], REVIEW)
+def key_objects(instances: Sequence[FileDataset], reason: str, producer: Producer) -> FileDataset:
+    """What asks a person to look at ``instances``."""
+    number = series_number(instances[0], REVIEW)
+    return quality_issue(instances, reason, series_number=number, producer=producer)

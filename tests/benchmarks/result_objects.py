@@ -13,12 +13,15 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import numpy as np
 
 from cmr_node.measures.masks import Structure
 from cmr_node.outputs.algorithm import Algorithm
 from cmr_node.outputs.overlay import capture
+from cmr_node.outputs.report import question_report
+from cmr_node.outputs.report_facts import OrientationResult
 from cmr_node.outputs.review import quality_issue
 from cmr_node.outputs.segmentation import Encoding, Phase, segment
 from cmr_node.outputs.sources import SourceFrame
@@ -33,6 +36,7 @@ from tests.samples import mr
 
 SLICES, PHASES, ROWS, COLUMNS = 10, 25, 208, 256
 PRODUCER = Producer("1", "BENCH")
+WHEN = datetime(2026, 1, 2, 12, tzinfo=UTC)
 ALGORITHM = Algorithm("bench", "1", "00" * 32)
 
 
@@ -113,10 +117,15 @@ def main() -> int:
     def review() -> bytes:
         return encode(quality_issue(instances, "A reason.", series_number=3008, producer=PRODUCER))
 
+    def question() -> bytes:
+        asked = OrientationResult("identity", "rot90cw", 31.5, "ask", "A reason.")
+        return encode(question_report(instances, asked, PRODUCER, WHEN))
+
     print(f"{'CPU seconds':<34} {'median':>7} {'min':>7} {'max':>7} {'bytes':>10}")
     report("Segmentation, one phase", rounds, lambda: segmentation(Encoding.BINARY))
     report("Label Map Segmentation, one phase", rounds, lambda: segmentation(Encoding.LABEL_MAP))
     report("Key Object Selection, 250 images", rounds, review)
+    report("report of a question, 250 images", rounds, question)
     report("page of pictures, drawing", rounds, lambda: page(images, labels).tobytes())
     report("Secondary Capture of the page", rounds, captured)
     return 0

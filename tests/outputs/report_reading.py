@@ -5,6 +5,7 @@ from __future__ import annotations
 from io import BytesIO
 
 import highdicom as hd
+from pydicom.dataset import Dataset
 
 
 def numbers_of(data: bytes) -> dict[str, float]:
@@ -20,3 +21,16 @@ def numbers_of(data: bytes) -> dict[str, float]:
             assert one.name.value not in found
             found[one.name.value] = float(one.value)
     return found
+
+
+def texts_of(ds: Dataset) -> list[str]:
+    """Every TEXT of the qualitative evaluations: name and value."""
+    (container,) = (
+        item
+        for item in ds.ContentSequence
+        if item.ConceptNameCodeSequence[0].CodeMeaning == "Qualitative Evaluations"
+    )
+    return [
+        f"{item.ConceptNameCodeSequence[0].CodeMeaning}: {item.TextValue}"
+        for item in container.ContentSequence
+    ]

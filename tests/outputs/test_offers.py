@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cmr_node.outputs.offers import Offer, Results, Segmentations, offer
+from cmr_node.outputs.offers import Offer, Question, Results, Segmentations, offer
 from cmr_node.settings import Peer
 
 RESULT = Results(
@@ -58,3 +58,18 @@ def test_one_form_alone_is_sent_in_that_form() -> None:
     only_map = Results(segmentations=[Segmentations("", "ed-map")])
     assert offer([only_map], peer("label_map", "never")) == Offer(("ed-map",), {})
     assert offer([only_map], peer("binary", "never")) == Offer()
+
+
+@pytest.mark.parametrize(
+    ("question", "wanted", "instead"),
+    [
+        (Question("key objects", "report"), ("key objects", "report"), {"report": "key objects"}),
+        (Question("key objects", ""), ("key objects",), {}),
+        (Question("", "report"), ("report",), {}),
+        (Question("", ""), (), {}),
+    ],
+)
+def test_a_question_goes_twice_and_its_key_objects_stand_for_a_report_that_is_not_taken(
+    question: Question, wanted: tuple[str, ...], instead: dict[str, str]
+) -> None:
+    assert offer([Results(question=question)], peer("binary", "never")) == Offer(wanted, instead)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import highdicom as hd
 import pytest
-from pydicom.dataset import Dataset, FileDataset
+from pydicom.dataset import FileDataset
 
 from cmr_node.dicom.raw import raw_bytes
 from cmr_node.dicom.reading import parse
@@ -26,7 +26,7 @@ from cmr_node.phantom.dicom.vendors import Vendor
 from tests.dciodvfy import complaints, needs_dciodvfy, new_errors
 from tests.measures.hearts import SPACING, Shells
 from tests.outputs.making import PRODUCER, stored
-from tests.outputs.report_reading import numbers_of
+from tests.outputs.report_reading import numbers_of, texts_of
 from tests.phantom.examinations import VENDORS, scanned
 from tests.pixelmed import READ_AS_1411, needs_pixelmed, sr_errors
 from tests.samples import mr, part10_bytes
@@ -75,19 +75,6 @@ def report(
         **changes,
     }
     return encode(measurement_report(sources or cine(), measured or numbers(), **arguments))  # type: ignore[arg-type]
-
-
-def texts_of(ds: Dataset) -> list[str]:
-    """Every TEXT of the qualitative evaluations: name and value."""
-    (container,) = (
-        item
-        for item in ds.ContentSequence
-        if item.ConceptNameCodeSequence[0].CodeMeaning == "Qualitative Evaluations"
-    )
-    return [
-        f"{item.ConceptNameCodeSequence[0].CodeMeaning}: {item.TextValue}"
-        for item in container.ContentSequence
-    ]
 
 
 @pytest.mark.parametrize("with_segments", [True, False])

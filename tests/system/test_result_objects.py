@@ -42,7 +42,7 @@ def test_orthanc_stores_all_results_of_every_vendor_once_and_byte_by_byte(tmp_pa
             node.hand_over(archive(pacs))
             assert node.attempt(archive(pacs)) == "delivered"
             binary = [f"{Encoding.BINARY} {phase}" for phase in (ED, ES)]
-            expected += [node.uids[name] for name in (*binary, "page", "review")]
+            expected += [node.uids[name] for name in (*binary, "page", "review", "question")]
             node.database.close()
         assert pacs.sop_instance_uids() == sorted(expected)
         sent = [part10 for vendor in VENDORS for part10 in objects(vendor).values()]
