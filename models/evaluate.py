@@ -4,7 +4,7 @@
 
 Trains what is missing (``models.study``), then prints the tables and writes them to RUNS as
 ``figures.json`` and as pictures.  Parts: orientation, segmentation, simulated, volumes,
-foreign, few, speed.
+foreign, few, speed, int8.
 """
 
 from __future__ import annotations
@@ -23,7 +23,16 @@ from cmr_node.inference.network_outputs import Forward
 from cmr_node.inference.predict import Network
 from models import study
 from models.card import draft
-from models.evaluation import agreement, foreign, pictures, simulated, speed, tables, volumes
+from models.evaluation import (
+    agreement,
+    eight_bits,
+    foreign,
+    pictures,
+    simulated,
+    speed,
+    tables,
+    volumes,
+)
 from models.evaluation.held_out import Outlined, Patient, Seen, outline, read_patients, see
 from models.examples import folds, sunnybrook_index
 from models.networks import as_forward, load
@@ -160,6 +169,10 @@ class Evaluation:
         """The shipped network on this machine."""
         return speed.rows()
 
+    def int8(self) -> Figures:
+        """The shipped network rounded to eight bits."""
+        return eight_bits.rows(Pool.load(self.runs / study.HELD_POOL), torch.get_num_threads())
+
 
 PARTS: dict[str, Callable[[Evaluation], Figures]] = {
     "orientation": Evaluation.orientation,
@@ -169,6 +182,7 @@ PARTS: dict[str, Callable[[Evaluation], Figures]] = {
     "foreign": Evaluation.foreign,
     "few": Evaluation.few,
     "speed": Evaluation.speed,
+    "int8": Evaluation.int8,
 }
 
 
