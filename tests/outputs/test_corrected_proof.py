@@ -14,7 +14,7 @@ from cmr_node.geometry.orientation import Orientation
 from cmr_node.outputs.corrected_proof import prove_correction
 from tests.enhanced import enhanced_mr
 from tests.outputs.making import corrected, made, stored
-from tests.outputs.test_damage import DAMAGE
+from tests.outputs.test_damage import DAMAGE, damaged
 from tests.outputs.test_proof import altered, noise, setting
 from tests.samples import mr, part10_bytes
 
@@ -193,12 +193,8 @@ def test_the_source_is_read_without_decoding_its_text() -> None:
 def test_damaged_bytes_give_a_proved_instance_or_an_error_of_ours(
     whole: bytes, damage: list[tuple[float, int, bytes]], operation: Orientation
 ) -> None:
-    data = bytearray(whole)
-    for where, removed, inserted in damage:
-        at = 132 + int(where * (len(data) - 132))
-        data[at : at + removed] = inserted
     try:
-        source = parse(bytes(data))
+        source = parse(damaged(whole, damage))
         out = corrected(source, operation)
     except (BadInstance, RefusedStack):
         return

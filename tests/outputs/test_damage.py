@@ -37,18 +37,23 @@ DAMAGE = st.lists(
 )
 
 
+def damaged(whole: bytes, damage: list[tuple[float, int, bytes]]) -> bytes:
+    """Behind the preamble, at these shares of the length, so many bytes replaced by others."""
+    data = bytearray(whole)
+    for where, removed, inserted in damage:
+        at = 132 + int(where * (len(data) - 132))
+        data[at : at + removed] = inserted
+    return bytes(data)
+
+
 @pytest.mark.filterwarnings("ignore")  # a damaged value may draw pydicom's; none may escape ours
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(WHOLE), DAMAGE, st.sampled_from(list(Orientation)))
 def test_damaged_bytes_give_a_proved_instance_or_an_error_of_ours(
     whole: bytes, damage: list[tuple[float, int, bytes]], operation: Orientation
 ) -> None:
-    data = bytearray(whole)
-    for where, removed, inserted in damage:
-        at = 132 + int(where * (len(data) - 132))
-        data[at : at + removed] = inserted
     try:
-        source = parse(bytes(data))
+        source = parse(damaged(whole, damage))
         out = made(source, operation)
     except (BadInstance, RefusedStack):
         return
