@@ -95,7 +95,10 @@ def few(path: Path, rows: dict[str, Any]) -> None:
         named = {name: row for name, row in rows.items() if name.endswith(f", {words}")}
         points = sorted((int(name.split(",")[0]), row["endo Dice"]) for name, row in named.items())
         axes.plot(*zip(*points, strict=True), marker="o", color=colour, label=words)
-    axes.set(xlabel="patients", ylabel="endocardium, Dice", xscale="symlog")
+    counts = sorted({int(name.split(",")[0]) for name in rows} - {0})
+    axes.set(xlabel="patients taught", ylabel="endocardium, Dice", xscale="log")
+    axes.set_xticks(counts, [str(count) for count in counts])
+    axes.minorticks_off()
     axes.axhline(rows["0, simulation alone"]["endo Dice"], color="#999999", linestyle=":",
                  label="simulation alone")  # fmt: skip
     axes.legend(fontsize=8)

@@ -130,9 +130,10 @@ def _outline_row(rows: Sequence[Outlined]) -> Row:
         away = np.array([getattr(one, f"{border}_mm") for one in kept])
         good = away < GOOD_MM
         told[f"{border} Dice"], *told[f"{border} 95 %"] = over_patients(overlap, names)
-        told[f"{border} Dice of good contours"] = float(np.array(overlap)[good].mean())
-        told[f"{border} mm of good contours"] = float(away[good].mean())
         told[f"{border} good"] = float(good.mean())
+        if good.any():
+            told[f"{border} Dice of good contours"] = float(np.array(overlap)[good].mean())
+            told[f"{border} mm of good contours"] = float(away[good].mean())
     return told
 
 
