@@ -6,6 +6,7 @@ The promise kept here: whatever the bytes are, ``scan`` ends soon and gives a ``
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import zlib
@@ -69,13 +70,14 @@ class Header:
         return values[0] if values else None
 
     def numbers(self, keyword: str) -> tuple[float, ...]:
-        """All values as numbers; () if absent or any is not a number."""
+        """All values as numbers; () if absent or any is not a number, or not a finite one."""
         value = self.attributes.get(keyword)
         values = value if isinstance(value, list) else [] if value is None else [value]
         try:
-            return tuple(float(item) for item in values)
-        except (TypeError, ValueError):
+            numbers = tuple(float(item) for item in values)
+        except (TypeError, ValueError, OverflowError):
             return ()
+        return numbers if all(math.isfinite(number) for number in numbers) else ()
 
 
 def is_uid(text: str) -> bool:

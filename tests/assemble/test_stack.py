@@ -446,6 +446,12 @@ def test_nothing_gives_nothing() -> None:
     assert assemble([], SINGLE) == Assembly((), ())
 
 
+@pytest.mark.parametrize("keyword", ["Rows", "Columns", "SamplesPerPixel", "NumberOfFrames"])
+@pytest.mark.parametrize("value", ["INF", "-inf", "nan", "1e999"])
+def test_a_number_that_is_not_finite_is_none(keyword: str, value: str) -> None:
+    put_together([header(**{keyword: value})])
+
+
 junk = st.one_of(
     st.none(),
     st.text(max_size=5),
