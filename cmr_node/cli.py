@@ -64,13 +64,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return UNUSABLE
     except NodeError as error:
         print(f"cmr-node: {error}", file=sys.stderr)
-        return PARTLY
+        return INTERRUPTED if _came_of_interrupt(error) else PARTLY
     except KeyboardInterrupt:
         return INTERRUPTED
-    except Exception:
+    except Exception as error:
         # In the log's words: those of a library's error may quote a header.
         logger.exception("cmr-node ended by a fault")
-        return PARTLY
+        return INTERRUPTED if _came_of_interrupt(error) else PARTLY
+
+
+def _came_of_interrupt(error: BaseException | None) -> bool:
+    """Whether somebody interrupted, and what was cut off went wrong on its way out."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error is not None
 
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from cmr_node.cli import COMMANDS, EXIT_CODES, main
+from cmr_node import cli
+from cmr_node.cli import COMMANDS, EXIT_CODES, INTERRUPTED, main
+from cmr_node.errors import StoreBroken
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -48,3 +50,17 @@ def test_the_status_of_an_empty_node_is_well(
     monkeypatch.setenv("CMR_NODE_STORAGE_ROOT", str(tmp_path))
     assert main(["status"]) == 0
     assert "0 studies" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("fault", [RuntimeError("a library's"), StoreBroken("the disk's")])
+def test_a_fault_on_the_way_out_of_an_interrupt_is_still_an_interrupt(
+    fault: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_: object) -> None:
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise fault
+
+    monkeypatch.setattr(cli, "load", interrupted)
+    assert main(["status"]) == INTERRUPTED

@@ -315,8 +315,9 @@ BLOWS = {"kill -9": signal.SIGKILL, "terminate": signal.SIGTERM, "interrupt": si
 def test_an_interrupted_run_is_gone_on_with_and_nothing_is_done_again(
     whole: Whole, tmp_path: Path, blow: str
 ) -> None:
-    target = tmp_path / "target"
-    with at_work("standardise", whole.source, target, "--workers", "2") as process:
+    target, said = tmp_path / "target", tmp_path / "said"
+    words = ("standardise", whole.source, target, "--workers", "2")
+    with said.open("wb") as file, at_work(*words, stderr=file) as process:
         assert waited_for(lambda: target.exists() and len(files_in(target)) > SHORT_AXIS)
         assert len(relatives(process.pid)) > 2
         if blow == "kill -9 of all":
@@ -325,7 +326,8 @@ def test_an_interrupted_run_is_gone_on_with_and_nothing_is_done_again(
             process.send_signal(BLOWS[blow])
         code = process.wait(20)
         assert waited_for(lambda: not relatives(process.pid), 5)
-    assert code == (130 if blow == "interrupt" else -BLOWS.get(blow, signal.SIGKILL))
+    expected_code = 130 if blow == "interrupt" else -BLOWS.get(blow, signal.SIGKILL)
+    assert code == expected_code, said.read_text()
     expected, halfway = contents(whole.target), contents(target)
     assert 0 < len(halfway) < len(expected), "not interrupted in the middle"
     assert halfway.items() <= expected.items()
