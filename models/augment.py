@@ -156,7 +156,8 @@ def _changed(images: Tensor, rng: np.random.Generator, device: torch.device) -> 
     low, high = (edge(images, (2, 3), keepdim=True) for edge in (torch.amin, torch.amax))
     images = ((images - low) / (high - low + 1e-6)).pow(each(np.exp(rng.normal(0, 0.25, count))))
     field = send(rng.normal(0, 0.25, (count, 1, 4, 4)).astype(np.float32))
-    images = images * functional.interpolate(field, SIZE, mode="bicubic").exp()
+    shading = functional.interpolate(field, SIZE, mode="bicubic") + send(_ramps(count, rng))
+    images = images * shading.exp()
     blurred = functional.avg_pool2d(images, 3, 1, 1, count_include_pad=False)
     images = torch.lerp(images, blurred, each(rng.uniform(-0.4, 0.9, count)))
     noise = torch.from_numpy(rng.standard_normal(images.shape, np.float32)).to(device)
@@ -164,6 +165,13 @@ def _changed(images: Tensor, rng: np.random.Generator, device: torch.device) -> 
     # Now and then the scale runs the other way, as no sequence that was seen in training does.
     images = torch.where(each(rng.random(count)) < 0.03, 1 - images, images)
     return normalised(images * send(_frames(count, rng)))
+
+
+def _ramps(count: int, rng: np.random.Generator) -> Floats:
+    """(n, 1, SIZE, SIZE): logarithm of how a coil on one side of the body fades over it."""
+    steps = np.linspace(-1, 1, SIZE, dtype=np.float32)
+    down, across = rng.normal(0, 0.3, (2, count, 1, 1, 1)).astype(np.float32)
+    return np.asarray(down * steps[:, None] + across * steps, np.float32)
 
 
 def _frames(count: int, rng: np.random.Generator) -> Floats:

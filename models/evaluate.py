@@ -34,10 +34,9 @@ from models.evaluation import (
     volumes,
 )
 from models.evaluation.held_out import Outlined, Patient, Seen, outline, read_patients, see
-from models.examples import folds, sunnybrook_index
 from models.networks import as_forward, load
 from models.pool import Pool
-from models.train import FOLDS
+from models.train import SLICES, dealt
 
 FRAME_MM = 85.0  #: radius round the middle of the picture that a frame leaves
 HELD_PICTURES = 2000  #: of the held-out pool
@@ -51,9 +50,8 @@ class Evaluation:
     def __init__(self, runs: Path, data: Path) -> None:
         self.runs = runs
         self.data = data
-        self.folder = data / "sunnybrook-slices"
-        names = {one.patient for one in sunnybrook_index(self.folder)}
-        self.folds = folds(names, FOLDS)
+        self.folder = data / SLICES
+        self.folds = dealt(data)
         self._seen: list[Seen] | None = None
 
     def forward(self, run: str) -> Forward:
@@ -141,7 +139,12 @@ class Evaluation:
 
     def foreign(self) -> Figures:
         """Animals, localizers, nothing; in all eight turns."""
-        return foreign.rows(Network(self.forward("cine"), draft().as_card()), self.data)
+        run = {name: f"cine-{fold}" for fold, names in enumerate(self.folds) for name in names}
+
+        def network_without(name: str) -> Network:
+            return Network(self.forward(run.get(name, study.SHIPPED.name)), draft().as_card())
+
+        return foreign.rows(network_without, self.data)
 
     def few(self) -> Figures:
         """Fewer patients, with and without simulation; the paper's three stages."""

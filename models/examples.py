@@ -71,6 +71,15 @@ class Examples:
         chosen = np.isin(self.patient, list(patients))
         return Examples(**{one.name: getattr(self, one.name)[chosen] for one in fields(self)})
 
+    def beside(self, other: Examples) -> Examples:
+        """These, then the others, of the same size."""
+        return Examples(
+            **{
+                one.name: np.concatenate([getattr(self, one.name), getattr(other, one.name)])
+                for one in fields(self)
+            }
+        )
+
 
 def simulated(pool: Pool) -> Examples:
     """The pool, all of it known."""

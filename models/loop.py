@@ -165,11 +165,13 @@ class Training:
         parts = []
         if real:
             assert self.real is not None
-            places = rng.integers(0, len(self.real), real)
+            everything = np.arange(len(self.real))
+            places = _chosen(self.real, everything, real, stage, rng)
             parts.append(draw_batch(self.real, places, REAL, rng, self.device))
         if real < self.recipe.batch:
             assert self.simulated is not None
-            places = rng.choice(self._pool(stage), self.recipe.batch - real)
+            wanted = self.recipe.batch - real
+            places = _chosen(self.simulated, self._pool(stage), wanted, stage, rng)
             parts.append(draw_batch(self.simulated, places, SIMULATED, rng, self.device))
         return _joined(parts)
 
@@ -212,6 +214,21 @@ class Training:
             part,
         )
         part.replace(path)
+
+
+def _chosen(
+    examples: Examples,
+    places: npt.NDArray[np.int64],
+    count: int,
+    stage: Stage,
+    rng: np.random.Generator,
+) -> npt.NDArray[np.int64]:
+    """``count`` of the places, each kind of picture equally often if the stage wants that."""
+    if not stage.balanced:
+        return rng.choice(places, count)
+    _, kind, pictures = np.unique(examples.kind[places], return_inverse=True, return_counts=True)
+    share = 1 / pictures[kind]
+    return rng.choice(places, count, p=share / share.sum())
 
 
 def _optimiser(network: nn.Module, stage: Stage) -> torch.optim.Optimizer:

@@ -48,7 +48,7 @@ def loss_of(network: nn.Module, batch: Batch, stage: Stage) -> dict[str, Tensor]
     parts: dict[str, Tensor] = {}
     if stage.masks != "none":
         parts["masks"] = losses.MASKS[stage.masks](outputs.masks, masks, known)
-    if stage.train != "segmentation":
+    if stage.train not in ("segmentation", "kinds"):
         parts["orientation"] = ORIENTATION * losses.orientation_loss(
             outputs.orientation, batch.orientation
         )
@@ -58,6 +58,7 @@ def loss_of(network: nn.Module, batch: Batch, stage: Stage) -> dict[str, Tensor]
         parts["directions"] = DIRECTIONS * losses.direction_loss(
             outputs.directions, batch.directions
         )
+    if stage.train != "segmentation":
         parts["kind"] = KIND * losses.kind_loss(outputs.kind, batch.kind)
     return parts
 
@@ -67,13 +68,14 @@ def learning(network: nn.Module, stage: Stage) -> list[nn.Module]:
     if isinstance(network, Simplified):
         return [network.last] if stage.train == "last" else [network]
     assert isinstance(network, MultiTask)
-    parts: dict[str, nn.Module] = {
-        "all": network,
-        "segmentation": network.unet,
-        "branch": network.branch,
-        "last": network.branch.head,
+    parts: dict[str, list[nn.Module]] = {
+        "all": [network],
+        "segmentation": [network.unet],
+        "branch": [network.branch, network.kinds],
+        "kinds": [network.kinds],
+        "last": [network.branch.head, network.kinds.head],
     }
-    return [parts[stage.train]]
+    return parts[stage.train]
 
 
 def as_forward(network: nn.Module, device: torch.device | str = "cpu") -> Forward:

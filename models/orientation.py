@@ -1,10 +1,13 @@
 """The multi-task network (Zhang & Zhuang 2020, figure 2) and what this project adds to it.
 
 A U-Net segments; the orientation branch looks at the image with the predicted masks as attention.
-Beside the paper's eight classes the branch tells whether the picture is mirrored, where the
+Beside the paper's eight classes the branch tells whether the picture is mirrored, and where the
 standard right and the septum lie (unit vectors, because scanners turn their pictures by more than
-45 degrees) and what kind of picture it is at all.  The U-Net's deepest features come in too: chest
+45 degrees).  The U-Net's deepest features come in too: chest
 wall, lung and liver tell a mirrored picture where the two ventricles do not.
+
+What kind of picture it is has a branch of its own, of the same build: it can learn last, from
+other pictures than orientation is learnt from, and leave everything else as it was.
 """
 
 from __future__ import annotations
@@ -35,9 +38,12 @@ class Outputs(NamedTuple):
 
 
 class Branch(nn.Module):
-    """The orientation branch: image and masks, (n, 1 + structures, rows, columns), and features."""
+    """What a picture says as a whole: ``told`` numbers.
 
-    def __init__(self, deepest: int, width: int = 16, hidden: int = 96) -> None:
+    It sees image and masks, (n, 1 + structures, rows, columns), and the ``deepest`` features.
+    """
+
+    def __init__(self, deepest: int, told: int, width: int = 16, hidden: int = 96) -> None:
         super().__init__()
         self.layers = nn.Sequential(
             convolutions(1 + STRUCTURES, width),
@@ -51,11 +57,11 @@ class Branch(nn.Module):
             nn.Linear(6 * width * _GRID**2, hidden),
             nn.ReLU(inplace=True),
             nn.Dropout(0.2),
-            nn.Linear(hidden, ORIENTATIONS + 1 + 4 + KINDS),
+            nn.Linear(hidden, told),
         )
 
     def forward(self, attended: Tensor, deepest: Tensor) -> Tensor:
-        """(n, orientations + 1 + 4 + kinds)."""
+        """(n, told)."""
         near = functional.adaptive_avg_pool2d(self.layers(attended), _GRID)
         far = functional.adaptive_avg_pool2d(self.narrow(deepest), _GRID)
         told: Tensor = self.head(torch.cat([near, far], 1).flatten(1))
@@ -68,7 +74,8 @@ class MultiTask(nn.Module):
     def __init__(self, width: int = 16, levels: int = 5) -> None:
         super().__init__()
         self.unet = UNet(width, levels, 1 + STRUCTURES)
-        self.branch = Branch(self.unet.deepest)
+        self.branch = Branch(self.unet.deepest, ORIENTATIONS + 1 + 4)
+        self.kinds = Branch(self.unet.deepest, KINDS)
 
     def forward(self, images: Tensor) -> Outputs:
         """Segment, then look again at half the resolution with the masks as attention."""
@@ -76,6 +83,7 @@ class MultiTask(nn.Module):
         soft = torch.softmax(masks, 1)[:, 1:]
         attended = functional.avg_pool2d(torch.cat([images, soft.to(images.dtype)], 1), 2)
         told = self.branch(attended, deepest).float()
-        orientation, mirrored, directions, kind = told.split([ORIENTATIONS, 1, 4, KINDS], 1)
+        kind = self.kinds(attended, deepest).float()
+        orientation, mirrored, directions = told.split([ORIENTATIONS, 1, 4], 1)
         unit = functional.normalize(directions.reshape(-1, 2, 2), dim=2, eps=1e-6)
         return Outputs(masks.float(), orientation, mirrored[:, 0], unit, kind)

@@ -36,15 +36,18 @@ class Stage(_Strict):
         Share of each batch that comes from real patients; the rest is simulated.
     sequences
         Of the simulated pictures; empty for all.
+    balanced
+        Whether every kind of picture is shown equally often, among real and simulated ones alike.
     """
 
     name: str
     steps: int = Field(gt=0)
     learning_rate: float = Field(gt=0)
-    train: Literal["all", "segmentation", "branch", "last"] = "all"
+    train: Literal["all", "segmentation", "branch", "kinds", "last"] = "all"
     masks: Literal["dice", "dice of each", "bce", "none"] = "dice"
     real: float = Field(default=0.0, ge=0, le=1)
     sequences: tuple[str, ...] = ()
+    balanced: bool = False
     weight_decay: float = 0.01
 
 

@@ -3,9 +3,9 @@
     python -m models.train RECIPE OUT [--pool POOL] [--data DATA] [--start NETWORK]
 
 ``RECIPE`` is a file of ``models/recipes`` or the name of one.  Real patients come from ``DATA``
-(the folder that holds ``sunnybrook-slices``); ``--fold K`` leaves out the K-th fifth of them,
-``--patients N`` takes N of the rest.  ``--steps 0.05`` is the same training with a twentieth of
-the steps.  A training that was cut off goes on with ``--resume``.
+(the folder that holds ``sunnybrook-slices``, ``sunnybrook-cine`` and ``pig-cine``); ``--fold K``
+leaves out the K-th fifth of them, ``--patients N`` takes N of the rest.  ``--steps 0.05`` is the
+same training with a twentieth of the steps.  A training that was cut off goes on with ``--resume``.
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ from pathlib import Path
 
 import torch
 
-from models.examples import Examples, folds, simulated, sunnybrook
+from models.examples import Examples, folds, simulated, sunnybrook, sunnybrook_index
 from models.loop import Training
+from models.other_views import PIG, other_views
 from models.pool import Pool
 from models.recipe import Recipe, read_recipe
 
 RECIPES = Path(__file__).parent / "recipes"
 FOLDS = 5
+SLICES = "sunnybrook-slices"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -58,14 +60,19 @@ def shortened(recipe: Recipe, share: float) -> Recipe:
 
 
 def patients_of(data: Path, fold: int | None = None, count: int | None = None) -> Examples:
-    """Sunnybrook without one fold; of the rest the first ``count`` patients, dealt evenly."""
-    examples = sunnybrook(data / "sunnybrook-slices")
-    dealt = folds(examples.patient, FOLDS)
-    kept = [group for number, group in enumerate(dealt) if number != fold]
+    """The real patients without one fold; of the rest the first ``count``, dealt evenly."""
+    examples = sunnybrook(data / SLICES).beside(other_views(data))
+    kept = [group for number, group in enumerate(dealt(data)) if number != fold]
     if count is None:
         return examples.of(name for group in kept for name in group)
     in_turn = [name for names in zip(*kept, strict=False) for name in names]
     return examples.of(in_turn[:count])
+
+
+def dealt(data: Path) -> list[list[str]]:
+    """Whose pictures each fold leaves out; the pig goes with the first."""
+    first, *others = folds((one.patient for one in sunnybrook_index(data / SLICES)), FOLDS)
+    return [[*first, PIG], *others]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -77,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("recipe")
     parser.add_argument("out", type=Path)
     parser.add_argument("--pool", type=Path, help="simulated slices (models.pool)")
-    parser.add_argument("--data", type=Path, help="folder that holds sunnybrook-slices")
+    parser.add_argument("--data", type=Path, help="folder that holds sunnybrook-slices and others")
     parser.add_argument("--start", type=Path, help="checkpoint to begin with")
     parser.add_argument("--fold", type=int, choices=range(FOLDS), help="left out")
     parser.add_argument("--patients", type=int, help="how many are taken")

@@ -1,46 +1,58 @@
-"""What the network says to pictures it was never taught: animals, localizers, nothing at all."""
+"""What the network says to what is no human short axis: animals, localizers, nothing at all.
+
+The promise kept here: whoever is shown is new to the network that is asked.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from cmr_node.assemble.frames import frames_from
-from cmr_node.assemble.stack import assemble
-from cmr_node.dicom.reading import read, read_header
-from cmr_node.dicom.words import display_values
 from cmr_node.errors import BadInstance
 from cmr_node.geometry.orientation import Orientation
 from cmr_node.inference.fusion import KINDS, softmax
 from cmr_node.inference.predict import Network
 from cmr_node.inference.preprocess import checked, normalised, resampled
 from models.evaluation.tables import Row
+from models.other_views import PIG
+from models.stacks import read_stacks
 
 Images = list[npt.NDArray[np.float32]]
+OTHER_ANIMAL = "animal"
+#: where they lie, and which animal they show; "" for the patient the folder above is named after
 FOLDERS = {
-    "Sunnybrook cine": "sunnybrook-cine/*/sax",
-    "Sunnybrook localizer": "sunnybrook-cine/*/localizer",
-    "pig, short axis": "pig-cine/sax",
-    "pig, long axis": "pig-cine/lax",
-    "animal, PSIR LGE": "lge-t1/lge-psir",
-    "animal, T1 map (MOLLI)": "lge-t1/t1map-molli",
-    "animal, T1 map (wideband)": "lge-t1/t1map-wideband",
+    "Sunnybrook cine": ("sunnybrook-cine/*/sax", ""),
+    "Sunnybrook localizer": ("sunnybrook-cine/*/localizer", ""),
+    "pig, short axis": ("pig-cine/sax", PIG),
+    "pig, long axis": ("pig-cine/lax", PIG),
+    "animal, PSIR LGE": ("lge-t1/lge-psir", OTHER_ANIMAL),
+    "animal, T1 map (MOLLI)": ("lge-t1/t1map-molli", OTHER_ANIMAL),
+    "animal, T1 map (wideband)": ("lge-t1/t1map-wideband", OTHER_ANIMAL),
 }
 
 
-def rows(network: Network, data: Path) -> dict[str, Row]:
-    """One row a stack, shown in all eight turns."""
+def rows(network_without: Callable[[str], Network], data: Path) -> dict[str, Row]:
+    """One row a stack, shown in all eight turns.
+
+    Parameters
+    ----------
+    network_without
+        From a patient, an animal or "" to a network that was not shown it.
+    """
     told = {}
-    for name, pattern in FOLDERS.items():
+    for name, (pattern, animal) in FOLDERS.items():
         for folder in sorted(data.glob(pattern)):
-            for number, (images, spacing) in enumerate(_stacks(folder), start=1):
-                told[f"{name} ({folder.parent.name}/{number})"] = row(network, images, spacing)
+            network = network_without(animal or folder.parent.name)
+            for number, stack in enumerate(read_stacks(folder), start=1):
+                told[f"{name} ({folder.parent.name}/{number})"] = row(
+                    network, stack.first_phase, stack.spacing
+                )
     for name, images in _nothing().items():
-        told[name] = row(network, images, (1.4, 1.4))
+        told[name] = row(network_without(""), images, (1.4, 1.4))
     return told
 
 
@@ -79,21 +91,6 @@ def _kinds(network: Network, images: Images, spacing: tuple[float, float]) -> st
     return ", ".join(
         f"{kind} {share:.2f}" for kind, share in zip(KINDS, seen, strict=True) if share >= 0.1
     )
-
-
-def _stacks(folder: Path) -> Iterator[tuple[Images, tuple[float, float]]]:
-    """The first phase of every stack in a folder of DICOM files."""
-    paths = {}
-    for path in sorted(folder.rglob("*.dcm")):
-        header = read_header(path)
-        paths[header.sop_instance_uid] = path, header
-    opened = frames_from(lambda header: read(paths[header.sop_instance_uid][0]))
-    for stack in assemble([header for _, header in paths.values()], opened).stacks:
-        cells = [one.cells[0] for one in stack.slices]
-        yield (
-            [display_values(read(paths[c.instance.sop_instance_uid][0]), c.frame) for c in cells],
-            stack.plane.pixel_spacing,
-        )
 
 
 def _nothing() -> dict[str, Images]:

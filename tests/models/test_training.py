@@ -13,6 +13,7 @@ from models import train  # noqa: E402
 from models.augment import draw_batch  # noqa: E402
 from models.loop import SIMULATED, Training  # noqa: E402
 from models.networks import as_forward, build, load, loss_of  # noqa: E402
+from models.other_views import PIG  # noqa: E402
 from models.pool import KINDS, Pool  # noqa: E402
 from models.recipe import Recipe, read_recipe  # noqa: E402
 from tests.models.making import examples  # noqa: E402
@@ -55,14 +56,41 @@ def test_what_was_cut_off_ends_with_the_same_weights(tmp_path: Path) -> None:
         assert torch.equal(tensor, weights(again)[name]), name
 
 
-def test_only_the_part_that_learns_changes(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("part", "allowed"),
+    [
+        ("segmentation", ("unet.",)),
+        ("branch", ("branch.", "kinds.")),
+        ("kinds", ("kinds.",)),
+        ("last", ("branch.head.", "kinds.head.")),
+    ],
+)
+def test_only_the_part_that_learns_changes(
+    tmp_path: Path, part: str, allowed: tuple[str, ...]
+) -> None:
     start = Training(recipe(), tmp_path / "start", simulated=examples()).run()
-    branch = recipe(train="branch", masks="none")
-    after = Training(branch, tmp_path / "after", simulated=examples(), start=start).run()
+    stage = recipe(train=part) if part == "segmentation" else recipe(train=part, masks="none")
+    after = Training(stage, tmp_path / "after", simulated=examples(), start=start).run()
     before, learnt = weights(start), weights(after)
     changed = {name for name in before if not torch.equal(before[name], learnt[name])}
-    assert changed
-    assert all(name.startswith("branch.") for name in changed)
+    assert {one for one in allowed if any(name.startswith(one) for name in changed)} == {*allowed}
+    assert all(name.startswith(allowed) for name in changed)
+
+
+def test_balanced_kinds_are_shown_equally_often(tmp_path: Path, monkeypatch) -> None:
+    rare = np.array([0] * 14 + [3] + [4])
+    shown = []
+
+    def noted(given, places, *others):
+        shown.extend(given.kind[places])
+        return draw_batch(given, places, *others)
+
+    monkeypatch.setattr("models.loop.draw_batch", noted)
+    stage = recipe(train="kinds", masks="none", balanced=True, real=0.5, steps=40)
+    given = examples(16, kind=rare)
+    Training(stage, tmp_path, simulated=given, real=given).run()
+    share = np.bincount(shown, minlength=5) / len(shown)
+    np.testing.assert_allclose(share[[0, 3, 4]], 1 / 3, atol=0.1)
 
 
 def test_twenty_steps_learn_something(tmp_path: Path) -> None:
@@ -78,6 +106,15 @@ def test_twenty_steps_learn_something(tmp_path: Path) -> None:
     with torch.no_grad():
         before, after = (loss_of(one, batch, stage)["masks"] for one in (fresh, trained.train()))
     assert after < 0.8 * before
+
+
+def test_a_pig_and_every_patient_are_left_out_of_one_fold(shared_data: Path) -> None:
+    everyone = set(train.patients_of(shared_data).patient)
+    out = [everyone - set(train.patients_of(shared_data, fold).patient) for fold in range(5)]
+    assert set.union(*out) == everyone
+    assert sum(map(len, out)) == len(everyone) == 31
+    assert out == [set(names) for names in train.dealt(shared_data)]
+    assert PIG in out[0]
 
 
 def test_missing_examples_are_named(tmp_path: Path) -> None:
