@@ -37,11 +37,14 @@ class Spread:
         Standard deviation; cut at twice that.
     shift
         Most pixels shown, each way.
+    shading
+        Standard deviation of the logarithm of how a picture fades to its edges.
     """
 
     spacing: tuple[float, float] | None
     turn_deg: float
     shift: float
+    shading: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,7 @@ def draw_batch(
     right = np.where(examples.exact[places][:, None], right, np.float32(np.nan))
     send = _sender(device)
     return Batch(
-        images=_changed(images, rng, device),
+        images=_changed(images, spread.shading, rng, device),
         masks=masks,
         known=send(examples.known[places]),
         orientation=send(orientation),
@@ -145,7 +148,9 @@ def _sampled(
     )
 
 
-def _changed(images: Tensor, rng: np.random.Generator, device: torch.device) -> Tensor:
+def _changed(
+    images: Tensor, fading: float, rng: np.random.Generator, device: torch.device
+) -> Tensor:
     """Grey scale, shading, sharpness, noise and frames of some other scanner."""
     count = len(images)
     send = _sender(device)
@@ -156,7 +161,9 @@ def _changed(images: Tensor, rng: np.random.Generator, device: torch.device) -> 
     low, high = (edge(images, (2, 3), keepdim=True) for edge in (torch.amin, torch.amax))
     images = ((images - low) / (high - low + 1e-6)).pow(each(np.exp(rng.normal(0, 0.25, count))))
     field = send(rng.normal(0, 0.25, (count, 1, 4, 4)).astype(np.float32))
-    shading = functional.interpolate(field, SIZE, mode="bicubic") + send(_ramps(count, rng))
+    shading = functional.interpolate(field, SIZE, mode="bicubic")
+    if fading:
+        shading = shading + send(_ramps(count, fading, rng))
     images = images * shading.exp()
     blurred = functional.avg_pool2d(images, 3, 1, 1, count_include_pad=False)
     images = torch.lerp(images, blurred, each(rng.uniform(-0.4, 0.9, count)))
@@ -167,10 +174,10 @@ def _changed(images: Tensor, rng: np.random.Generator, device: torch.device) -> 
     return normalised(images * send(_frames(count, rng)))
 
 
-def _ramps(count: int, rng: np.random.Generator) -> Floats:
+def _ramps(count: int, spread: float, rng: np.random.Generator) -> Floats:
     """(n, 1, SIZE, SIZE): logarithm of how a coil on one side of the body fades over it."""
     steps = np.linspace(-1, 1, SIZE, dtype=np.float32)
-    down, across = rng.normal(0, 0.3, (2, count, 1, 1, 1)).astype(np.float32)
+    down, across = rng.normal(0, spread, (2, count, 1, 1, 1)).astype(np.float32)
     return np.asarray(down * steps[:, None] + across * steps, np.float32)
 
 

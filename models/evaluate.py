@@ -3,8 +3,8 @@
     python -m models.evaluate RUNS --data DATA [--only PART ...]
 
 Trains what is missing (``models.study``), then prints the tables and writes them to RUNS as
-``figures.json`` and as pictures.  Parts: orientation, segmentation, simulated, volumes,
-foreign, few, speed, int8.
+``figures.json`` and as pictures.  Parts: orientation, segmentation, simulated, kinds,
+volumes, foreign, few, speed, int8.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from models.evaluation import (
     agreement,
     eight_bits,
     foreign,
+    kinds,
     pictures,
     simulated,
     speed,
@@ -35,6 +36,7 @@ from models.evaluation import (
 )
 from models.evaluation.held_out import Outlined, Patient, Seen, outline, read_patients, see
 from models.networks import as_forward, load
+from models.other_views import other_views
 from models.pool import Pool
 from models.train import SLICES, dealt
 
@@ -58,6 +60,11 @@ class Evaluation:
         """The network of a training."""
         return as_forward(load(self.runs / run / "network.pt")[0])
 
+    def run_without(self, name: str) -> str:
+        """The training that was not shown a patient; that of the shipped network for a stranger."""
+        without = [f"multitask-{fold}" for fold, names in enumerate(self.folds) if name in names]
+        return without[0] if without else study.SHIPPED.name
+
     def each_fold(self, kind: str) -> Iterator[tuple[Forward, Patient]]:
         """Every patient with the network trained without it."""
         for number, names in enumerate(self.folds):
@@ -68,14 +75,14 @@ class Evaluation:
     def seen(self) -> list[Seen]:
         """What the multi-task networks make of the held-out patients."""
         if self._seen is None:
-            self._seen = [see(f, p, draft().locate_mm) for f, p in self.each_fold("cine")]
+            self._seen = [see(f, p, draft().locate_mm) for f, p in self.each_fold("multitask")]
         return self._seen
 
     def orientation(self) -> Figures:
         """Real cine, cross-validated, beside the simplified network of the paper."""
         locate = draft().locate_mm
         ours = self.seen()
-        framed = [see(f, p, locate, FRAME_MM) for f, p in self.each_fold("cine")]
+        framed = [see(f, p, locate, FRAME_MM) for f, p in self.each_fold("multitask")]
         sim = self.forward("sim")
         never = [see(sim, one.patient, locate) for one in ours]
         simple = [see(f, p, locate) for f, p in self.each_fold("simple")]
@@ -101,13 +108,15 @@ class Evaluation:
     def segmentation(self) -> Figures:
         """Real cine, cross-validated, and simulation alone."""
         card = draft().as_card()
-        outlined = [row for f, p in self.each_fold("cine") for row in outline(f, card, p)]
+        outlined = [row for f, p in self.each_fold("multitask") for row in outline(f, card, p)]
         sim = self.forward("sim")
         never = [row for one in self.seen() for row in outline(sim, card, one.patient)]
-        pictures.outlines(self.runs / "outlines.png", list(self.each_fold("cine")), card)
+        pictures.outlines(self.runs / "outlines.png", list(self.each_fold("multitask")), card)
         pairs = agreement.pairs(outlined)
         pictures.bland_altman(self.runs / "bland-altman.png", pairs)
-        once = [row for f, p in self.each_fold("cine") for row in outline(f, card, p, turns=False)]
+        once = [
+            row for f, p in self.each_fold("multitask") for row in outline(f, card, p, turns=False)
+        ]
         return {
             **tables.outline_rows(outlined),
             "without turned copies": tables.outline_rows(once)["all"],
@@ -119,10 +128,10 @@ class Evaluation:
         """Every sequence, on simulated patients of another seed."""
         pool = Pool.load(self.runs / study.HELD_POOL)
         count = min(HELD_PICTURES, len(pool))
-        outputs, alone = simulated.look(self.forward("cine"), pool, count)
+        outputs, alone = simulated.look(self.forward(study.SHIPPED.name), pool, count)
         told: Figures = {
             "multi-task": simulated.rows(outputs, alone, pool),
-            "kinds": simulated.kind_table(outputs, pool),
+            "kinds": kinds.table(outputs.kind, pool.kind[:count]),
         }
         for name, run in (("simplified", "simple-0"), ("simplified, transferred", "transfer")):
             outputs, alone = simulated.look(self.forward(run), pool, count)
@@ -132,19 +141,26 @@ class Evaluation:
             }
         return told
 
+    def kinds(self) -> Figures:
+        """What is taken for a short axis, and for what else; real pictures, held out."""
+        return kinds.real_table(
+            self.seen(),
+            other_views(self.data),
+            lambda name: self.forward(self.run_without(name)),
+            draft().locate_mm,
+        )
+
     def volumes(self) -> Figures:
         """Simulated hearts measured by the network's outlines."""
-        network = Network(self.forward("cine"), draft().as_card())
+        network = Network(self.forward(study.SHIPPED.name), draft().as_card())
         return volumes.rows(volumes.hearts(network, HEARTS))
 
     def foreign(self) -> Figures:
         """Animals, localizers, nothing; in all eight turns."""
-        run = {name: f"cine-{fold}" for fold, names in enumerate(self.folds) for name in names}
-
-        def network_without(name: str) -> Network:
-            return Network(self.forward(run.get(name, study.SHIPPED.name)), draft().as_card())
-
-        return foreign.rows(network_without, self.data)
+        card = draft().as_card()
+        return foreign.rows(
+            lambda name: Network(self.forward(self.run_without(name)), card), self.data
+        )
 
     def few(self) -> Figures:
         """Fewer patients, with and without simulation; the paper's three stages."""
@@ -181,6 +197,7 @@ PARTS: dict[str, Callable[[Evaluation], Figures]] = {
     "orientation": Evaluation.orientation,
     "segmentation": Evaluation.segmentation,
     "simulated": Evaluation.simulated,
+    "kinds": Evaluation.kinds,
     "volumes": Evaluation.volumes,
     "foreign": Evaluation.foreign,
     "few": Evaluation.few,

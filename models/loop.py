@@ -12,7 +12,7 @@ import csv
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +29,12 @@ from rich.progress import (
 )
 from torch import nn
 
+from cmr_node.inference.picture_kind import PictureKind
 from models.augment import Batch, Spread, draw_batch
 from models.examples import Examples
 from models.networks import build, learning, loss_of
 from models.orientation import MultiTask
-from models.pool import SEQUENCES
+from models.pool import KINDS, SEQUENCES
 from models.predictions import draw_predictions
 from models.recipe import Recipe, Stage
 
@@ -165,14 +166,15 @@ class Training:
         parts = []
         if real:
             assert self.real is not None
-            everything = np.arange(len(self.real))
-            places = _chosen(self.real, everything, real, stage, rng)
-            parts.append(draw_batch(self.real, places, REAL, rng, self.device))
+            places = _chosen(self.real, _real(self.real, stage), real, stage, rng)
+            spread = replace(REAL, shading=stage.shading)
+            parts.append(draw_batch(self.real, places, spread, rng, self.device))
         if real < self.recipe.batch:
             assert self.simulated is not None
             wanted = self.recipe.batch - real
             places = _chosen(self.simulated, self._pool(stage), wanted, stage, rng)
-            parts.append(draw_batch(self.simulated, places, SIMULATED, rng, self.device))
+            spread = replace(SIMULATED, shading=stage.shading)
+            parts.append(draw_batch(self.simulated, places, spread, rng, self.device))
         return _joined(parts)
 
     def _pool(self, stage: Stage) -> npt.NDArray[np.int64]:
@@ -214,6 +216,12 @@ class Training:
             part,
         )
         part.replace(path)
+
+
+def _real(examples: Examples, stage: Stage) -> npt.NDArray[np.int64]:
+    if stage.balanced:
+        return np.arange(len(examples))
+    return np.flatnonzero(examples.kind == KINDS.index(PictureKind.SHORT_AXIS))
 
 
 def _chosen(

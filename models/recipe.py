@@ -37,7 +37,11 @@ class Stage(_Strict):
     sequences
         Of the simulated pictures; empty for all.
     balanced
-        Whether every kind of picture is shown equally often, among real and simulated ones alike.
+        Whether every kind of picture is shown equally often, among real and simulated ones alike;
+        if not, simulated ones come as they are, and of the real ones short axes alone.
+    shading
+        How far pictures fade from one side to the other, as under a coil: standard deviation of
+        the logarithm at their edges.
     """
 
     name: str
@@ -48,6 +52,7 @@ class Stage(_Strict):
     real: float = Field(default=0.0, ge=0, le=1)
     sequences: tuple[str, ...] = ()
     balanced: bool = False
+    shading: float = Field(default=0.0, ge=0)
     weight_decay: float = 0.01
 
 

@@ -54,14 +54,16 @@ class Run:
 
 SIMULATED = Run("sim", "multitask-simulated", real=False)
 FOLDS = tuple(
-    Run(f"{kind}-{fold}", recipe, start=start, fold=fold)
-    for kind, recipe, start in (
-        ("cine", "multitask-cine", "sim"),
-        ("simple", "simplified-cine", ""),
-    )
+    run
     for fold in range(train.FOLDS)
+    for run in (
+        Run(f"cine-{fold}", "multitask-cine", start="sim", fold=fold),
+        Run(f"multitask-{fold}", "multitask-kinds", start=f"cine-{fold}", fold=fold),
+        Run(f"simple-{fold}", "simplified-cine", fold=fold),
+    )
 )
-SHIPPED = Run("cine", "multitask-cine", start="sim")
+CINE = Run("cine", "multitask-cine", start="sim")
+SHIPPED = Run("multitask", "multitask-kinds", start="cine")
 TRANSFER = Run("transfer", "simplified-transfer", start="simple-0", real=False)
 PAPER = Run("paper-0", "multitask-paper", fold=0, simulated=False)
 WITHOUT = tuple(
@@ -72,7 +74,7 @@ WITH = tuple(
     Run(f"few-{count}", "multitask-cine", start="sim", fold=0, patients=count, steps=0.5)
     for count in FEW
 )
-ALL = (SIMULATED, *FOLDS, SHIPPED, TRANSFER, PAPER, *WITHOUT, *WITH)
+ALL = (SIMULATED, *FOLDS, CINE, SHIPPED, TRANSFER, PAPER, *WITHOUT, *WITH)
 
 
 def carry_out(runs: Path, data: Path, device: str = "cpu") -> int:

@@ -65,19 +65,6 @@ def rows(outputs: Outputs, alone: np.ndarray, pool: Pool) -> dict[str, Row]:
     return told
 
 
-def kind_table(outputs: Outputs, pool: Pool) -> dict[str, dict[str, float]]:
-    """For each kind of picture, the share of each kind seen."""
-    seen, truth = outputs.kind.argmax(1), pool.kind[: len(outputs.kind)]
-    return {
-        str(kind): {
-            str(other): float((seen[truth == row] == column).mean())
-            for column, other in enumerate(KINDS)
-        }
-        for row, kind in enumerate(KINDS)
-        if (truth == row).any()
-    }
-
-
 def _dice(found: np.ndarray, truth: np.ndarray, value: int) -> float:
     """Mean over the slices that have the structure."""
     scores: Sequence[float] = [

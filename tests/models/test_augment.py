@@ -13,6 +13,7 @@ from models.pool import KINDS  # noqa: E402
 from tests.models.making import examples  # noqa: E402
 
 CPU = torch.device("cpu")
+LEFT, RIGHT = slice(24, 54), slice(74, 104)
 WIDE = Spread(spacing=(1.2, 2.0), turn_deg=40.0, shift=6.0)
 
 
@@ -69,3 +70,15 @@ def test_a_seed_decides() -> None:
     first, again, other = (drawn(seed)[1].images for seed in (1, 1, 2))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
+
+
+def test_shading_lets_pictures_fade_to_one_side() -> None:
+    speckled = np.random.default_rng(4).choice([0.2, 1.0], (24, 128, 128)).astype(np.float16)
+    given = examples(24, images=speckled)
+    apart = []
+    for shading in (0.0, 1.0):
+        spread = Spread(spacing=None, turn_deg=0, shift=0, shading=shading)
+        batch = draw_batch(given, np.arange(24), spread, np.random.default_rng(3), CPU)
+        left, right = (batch.images[:, 0, :, side].mean((1, 2)) for side in (LEFT, RIGHT))
+        apart.append(float((left - right).abs().mean()))
+    assert apart[1] > 2 * apart[0]

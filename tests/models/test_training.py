@@ -108,6 +108,21 @@ def test_twenty_steps_learn_something(tmp_path: Path) -> None:
     assert after < 0.8 * before
 
 
+def test_only_balanced_stages_see_real_pictures_that_are_no_short_axis(
+    tmp_path: Path, monkeypatch
+) -> None:
+    shown = []
+
+    def noted(given, places, *others):
+        shown.extend(given.kind[places])
+        return draw_batch(given, places, *others)
+
+    monkeypatch.setattr("models.loop.draw_batch", noted)
+    real = examples(8, kind=np.array([0, 4] * 4))
+    Training(recipe(real=1.0, steps=10), tmp_path, real=real).run()
+    assert set(shown) == {0}
+
+
 def test_a_pig_and_every_patient_are_left_out_of_one_fold(shared_data: Path) -> None:
     everyone = set(train.patients_of(shared_data).patient)
     out = [everyone - set(train.patients_of(shared_data, fold).patient) for fold in range(5)]

@@ -1,0 +1,152 @@
+"""A shipped network as a checkpoint again, to go on from what is in git.
+
+    python -m models.reopen WEIGHTS OUT/network.pt
+
+``WEIGHTS`` is a folder of ``models/weights``.  The promise kept here: nothing is written unless the
+checkpoint draws, turns and points on the same pictures as the file does, to 1e-4.  What the file
+does not hold (a branch for kinds, up to version 2) starts afresh, and is named.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxruntime
+import torch
+from onnx import numpy_helper
+from torch import Tensor, nn
+
+from cmr_node.errors import NodeError
+from cmr_node.inference.card import read_card
+from cmr_node.inference.preprocess import SIZE
+from models.export import NAMES, TOLERANCE, Shipped
+from models.orientation import MultiTask
+from models.recipe import Network, Recipe, Stage
+
+PREFIX = "network."
+FOLDED = "_bias"  #: the exporter's name for what a normalisation became
+Held = dict[str, npt.NDArray[np.float32]]
+
+
+def reopened(content: bytes) -> tuple[MultiTask, list[str]]:
+    """The network of an ONNX file, and which of its parts the file does not hold.
+
+    Raises
+    ------
+    ValueError
+        The file holds another network than :class:`MultiTask`.
+    """
+    graph = onnx.load_from_string(content).graph
+    held: Held = {
+        one.name.removeprefix(PREFIX): numpy_helper.to_array(one)
+        for one in graph.initializer
+        if one.name.startswith(PREFIX)
+    }
+    try:
+        width = len(held["unet.down.0.0.weight"])
+        levels = 1 + max(int(name.split(".")[2]) for name in held if name.startswith("unet.down."))
+        network = MultiTask(width, levels).eval()
+        fresh = _filled(network, held)
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise ValueError(f"not a multi-task network of this project: {error}") from error
+    _must_agree(content, network, kinds=not fresh)
+    return network, sorted({name.partition(".")[0] for name in fresh})
+
+
+def checkpoint(network: MultiTask, name: str) -> dict[str, object]:
+    """What ``models.train --start`` takes."""
+    shape = Network(
+        kind="multitask", width=network.unet.last.in_channels, levels=len(network.unet.down)
+    )
+    stage = Stage(name="reopened", steps=1, learning_rate=1e-9)
+    weights = network.state_dict()
+    return {
+        "recipe": Recipe(name=name, network=shape, stages=(stage,)).model_dump(mode="json"),
+        "step": 0,
+        "network": weights,
+        "averaged": weights,
+        "optimiser": None,
+    }
+
+
+@torch.no_grad()
+def _filled(network: MultiTask, held: Held) -> list[str]:
+    modules = dict(network.named_modules())
+    fresh = []
+    for name, module in modules.items():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            if f"{name}.weight" not in held:
+                fresh.append(name)
+                continue
+            # Up to version 2 the last rows of the branch told the kind.
+            rows = len(module.weight)
+            module.weight.copy_(_tensor(held[f"{name}.weight"][:rows]))
+            if module.bias is not None:
+                module.bias.copy_(_tensor(held[f"{name}.bias"][:rows]))
+        elif isinstance(module, nn.BatchNorm2d):
+            before = _before(name)
+            if before in fresh:
+                continue
+            module.reset_running_stats()
+            module.running_var.fill_(1 - module.eps)  # type: ignore[union-attr]
+            module.weight.fill_(1)
+            module.bias.copy_(_tensor(held[f"{before}.weight{FOLDED}"]))
+    return fresh
+
+
+def _before(name: str) -> str:
+    """The convolution that a normalisation was folded into: the module just before it."""
+    parent, _, place = name.rpartition(".")
+    return f"{parent}.{int(place) - 1}"
+
+
+def _tensor(values: npt.NDArray[np.float32]) -> Tensor:
+    return torch.from_numpy(values.copy())
+
+
+def _must_agree(content: bytes, network: MultiTask, *, kinds: bool) -> None:
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    images = torch.randn(3, 1, SIZE, SIZE, generator=torch.manual_seed(3))
+    names = NAMES if kinds else NAMES[:-1]
+    with torch.inference_mode():
+        told = Shipped(network)(images)
+    for name, want, got in zip(
+        names, session.run(list(names), {"image": images.numpy()}), told, strict=False
+    ):
+        off = float(np.abs(want - got.numpy()).max())
+        if not off <= TOLERANCE * max(1.0, float(np.abs(want).max())):
+            raise ValueError(f"output {name} comes back {off:g} off")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; 0 when written, 2 when there is nothing to reopen."""
+    parser = argparse.ArgumentParser(
+        prog="python -m models.reopen",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("weights", type=Path)
+    parser.add_argument("out", type=Path)
+    given = parser.parse_args(arguments)
+    try:
+        card = read_card(given.weights)
+        network, fresh = reopened((given.weights / card.file).read_bytes())
+        given.out.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(checkpoint(network, f"{card.name} {card.version}"), given.out)
+    except (NodeError, OSError, ValueError) as error:
+        print(f"reopen: {error}", file=sys.stderr)
+        return 2
+    print(
+        f"{given.out}: {card.name} {card.version}" + "".join(f", {name} afresh" for name in fresh)
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
