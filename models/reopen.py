@@ -3,8 +3,7 @@
     python -m models.reopen WEIGHTS OUT/network.pt
 
 ``WEIGHTS`` is a folder of ``models/weights``.  The promise kept here: nothing is written unless the
-checkpoint draws, turns and points on the same pictures as the file does, to 1e-4.  What the file
-does not hold (a branch for kinds, up to version 2) starts afresh, and is named.
+checkpoint answers as the file does on the same pictures, to 1e-4.
 """
 
 from __future__ import annotations
@@ -34,8 +33,8 @@ FOLDED = "_bias"  #: the exporter's name for what a normalisation became
 Held = dict[str, npt.NDArray[np.float32]]
 
 
-def reopened(content: bytes) -> tuple[MultiTask, list[str]]:
-    """The network of an ONNX file, and which of its parts the file does not hold.
+def reopened(content: bytes) -> MultiTask:
+    """The network of an ONNX file.
 
     Raises
     ------
@@ -52,11 +51,11 @@ def reopened(content: bytes) -> tuple[MultiTask, list[str]]:
         width = len(held["unet.down.0.0.weight"])
         levels = 1 + max(int(name.split(".")[2]) for name in held if name.startswith("unet.down."))
         network = MultiTask(width, levels).eval()
-        fresh = _filled(network, held)
+        _fill(network, held)
     except (KeyError, RuntimeError, ValueError) as error:
         raise ValueError(f"not a multi-task network of this project: {error}") from error
-    _must_agree(content, network, kinds=not fresh)
-    return network, sorted({name.partition(".")[0] for name in fresh})
+    _must_agree(content, network)
+    return network
 
 
 def checkpoint(network: MultiTask, name: str) -> dict[str, object]:
@@ -76,28 +75,17 @@ def checkpoint(network: MultiTask, name: str) -> dict[str, object]:
 
 
 @torch.no_grad()
-def _filled(network: MultiTask, held: Held) -> list[str]:
-    modules = dict(network.named_modules())
-    fresh = []
-    for name, module in modules.items():
+def _fill(network: MultiTask, held: Held) -> None:
+    for name, module in network.named_modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
-            if f"{name}.weight" not in held:
-                fresh.append(name)
-                continue
-            # Up to version 2 the last rows of the branch told the kind.
-            rows = len(module.weight)
-            module.weight.copy_(_tensor(held[f"{name}.weight"][:rows]))
+            module.weight.copy_(_tensor(held[f"{name}.weight"]))
             if module.bias is not None:
-                module.bias.copy_(_tensor(held[f"{name}.bias"][:rows]))
+                module.bias.copy_(_tensor(held[f"{name}.bias"]))
         elif isinstance(module, nn.BatchNorm2d):
-            before = _before(name)
-            if before in fresh:
-                continue
             module.reset_running_stats()
             module.running_var.fill_(1 - module.eps)  # type: ignore[union-attr]
             module.weight.fill_(1)
-            module.bias.copy_(_tensor(held[f"{before}.weight{FOLDED}"]))
-    return fresh
+            module.bias.copy_(_tensor(held[f"{_before(name)}.weight{FOLDED}"]))
 
 
 def _before(name: str) -> str:
@@ -110,14 +98,13 @@ def _tensor(values: npt.NDArray[np.float32]) -> Tensor:
     return torch.from_numpy(values.copy())
 
 
-def _must_agree(content: bytes, network: MultiTask, *, kinds: bool) -> None:
+def _must_agree(content: bytes, network: MultiTask) -> None:
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     images = torch.randn(3, 1, SIZE, SIZE, generator=torch.manual_seed(3))
-    names = NAMES if kinds else NAMES[:-1]
     with torch.inference_mode():
         told = Shipped(network)(images)
     for name, want, got in zip(
-        names, session.run(list(names), {"image": images.numpy()}), told, strict=False
+        NAMES, session.run(list(NAMES), {"image": images.numpy()}), told, strict=True
     ):
         off = float(np.abs(want - got.numpy()).max())
         if not off <= TOLERANCE * max(1.0, float(np.abs(want).max())):
@@ -136,15 +123,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         card = read_card(given.weights)
-        network, fresh = reopened((given.weights / card.file).read_bytes())
+        network = reopened((given.weights / card.file).read_bytes())
         given.out.parent.mkdir(parents=True, exist_ok=True)
         torch.save(checkpoint(network, f"{card.name} {card.version}"), given.out)
     except (NodeError, OSError, ValueError) as error:
         print(f"reopen: {error}", file=sys.stderr)
         return 2
-    print(
-        f"{given.out}: {card.name} {card.version}" + "".join(f", {name} afresh" for name in fresh)
-    )
+    print(f"{given.out}: {card.name} {card.version}")
     return 0
 
 
