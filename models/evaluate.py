@@ -132,6 +132,7 @@ class Evaluation:
         told: Figures = {
             "multi-task": simulated.rows(outputs, alone, pool),
             "kinds": kinds.table(outputs.kind, pool.kind[:count]),
+            "short axes known": kinds.known_by_size(outputs.kind, pool),
         }
         for name, run in (("simplified", "simple-0"), ("simplified, transferred", "transfer")):
             outputs, alone = simulated.look(self.forward(run), pool, count)

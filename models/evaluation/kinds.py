@@ -7,6 +7,7 @@ turns; every real one is seen by a network that was not shown its patient, or it
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +19,11 @@ from cmr_node.inference.preprocess import normalised, resampled
 from models.evaluation.held_out import Seen
 from models.evaluation.tables import Row
 from models.examples import Examples
-from models.pool import KINDS
+from models.pool import KINDS, Pool
 
 Logits = npt.NDArray[np.floating]
+SHORT_AXIS = KINDS.index(PictureKind.SHORT_AXIS)
+SIZES_MM2 = (0.0, 800.0, 1500.0, np.inf)
 
 
 def table(logits: Logits, truth: npt.NDArray[np.integer]) -> dict[str, Row]:
@@ -42,6 +45,20 @@ def table(logits: Logits, truth: npt.NDArray[np.integer]) -> dict[str, Row]:
     }
 
 
+def known_by_size(logits: Logits, pool: Pool) -> dict[str, Row]:
+    """Of the pool's first short axes: how many are known, by the area of left muscle and cavity."""
+    count = len(logits)
+    area = np.isin(pool.masks[:count], (1, 2)).sum((1, 2)) * pool.spacing[:count] ** 2
+    shown = pool.kind[:count] == SHORT_AXIS
+    told = {}
+    for least, most in pairwise(SIZES_MM2):
+        here = shown & (area >= least) & (area < most)
+        if here.any():
+            known = float((logits[here].argmax(1) == SHORT_AXIS).mean())
+            told[f"{least:g} to {most:g} mm2"] = {"pictures": int(here.sum()), "known": known}
+    return told
+
+
 def real_table(
     seen: Sequence[Seen],
     others: Examples,
@@ -56,7 +73,7 @@ def real_table(
         From a patient to a network that was not shown it.
     """
     shown = np.concatenate([one.outputs.kind for one in seen])
-    logits, truth = [shown], [np.full(len(shown), KINDS.index(PictureKind.SHORT_AXIS))]
+    logits, truth = [shown], [np.full(len(shown), SHORT_AXIS)]
     for name in sorted(set(others.patient)):
         theirs = others.of([name])
         pictures = [
