@@ -68,7 +68,7 @@ def to_onnx(network: MultiTask) -> bytes:
             verbose=False,
         )
         content = without_origin(path.read_bytes())
-    _must_agree(content, shipped)
+    must_agree(content, shipped)
     return content
 
 
@@ -82,7 +82,8 @@ def without_origin(content: bytes) -> bytes:
     return bytes(model.SerializeToString(deterministic=True))
 
 
-def _must_agree(content: bytes, shipped: Shipped) -> None:
+def must_agree(content: bytes, shipped: Shipped) -> None:
+    """Raise ``ValueError`` if an ONNX file answers otherwise than torch does."""
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     for count in (1, 3, 17):
         images = torch.randn(count, 1, SIZE, SIZE, generator=torch.manual_seed(count))

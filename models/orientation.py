@@ -3,8 +3,8 @@
 A U-Net segments; the orientation branch looks at the image with the predicted masks as attention.
 Beside the paper's eight classes the branch tells whether the picture is mirrored, and where the
 standard right and the septum lie (unit vectors, because scanners turn their pictures by more than
-45 degrees).  The U-Net's deepest features come in too: chest
-wall, lung and liver tell a mirrored picture where the two ventricles do not.
+45 degrees).  The U-Net's deepest features come in too: chest wall, lung and liver tell a mirrored
+picture where the two ventricles do not.
 
 What kind of picture it is has a branch of its own, of the same build: it can learn last, from
 other pictures than orientation is learnt from, and leave everything else as it was.

@@ -16,15 +16,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime
 import torch
 from onnx import numpy_helper
 from torch import Tensor, nn
 
 from cmr_node.errors import NodeError
-from cmr_node.inference.card import read_card
-from cmr_node.inference.preprocess import SIZE
-from models.export import NAMES, TOLERANCE, Shipped
+from cmr_node.inference.runtime import open_network
+from models.export import Shipped, must_agree
 from models.orientation import MultiTask
 from models.recipe import Network, Recipe, Stage
 
@@ -39,7 +37,7 @@ def reopened(content: bytes) -> MultiTask:
     Raises
     ------
     ValueError
-        The file holds another network than :class:`MultiTask`.
+        The file holds another network than :class:`MultiTask`, or answers otherwise than it.
     """
     graph = onnx.load_from_string(content).graph
     held: Held = {
@@ -54,7 +52,7 @@ def reopened(content: bytes) -> MultiTask:
         _fill(network, held)
     except (KeyError, RuntimeError, ValueError) as error:
         raise ValueError(f"not a multi-task network of this project: {error}") from error
-    _must_agree(content, network)
+    must_agree(content, Shipped(network))
     return network
 
 
@@ -63,6 +61,7 @@ def checkpoint(network: MultiTask, name: str) -> dict[str, object]:
     shape = Network(
         kind="multitask", width=network.unet.last.in_channels, levels=len(network.unet.down)
     )
+    # A recipe has one stage at least; how the network was trained stands in its card.
     stage = Stage(name="reopened", steps=1, learning_rate=1e-9)
     weights = network.state_dict()
     return {
@@ -98,19 +97,6 @@ def _tensor(values: npt.NDArray[np.float32]) -> Tensor:
     return torch.from_numpy(values.copy())
 
 
-def _must_agree(content: bytes, network: MultiTask) -> None:
-    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    images = torch.randn(3, 1, SIZE, SIZE, generator=torch.manual_seed(3))
-    with torch.inference_mode():
-        told = Shipped(network)(images)
-    for name, want, got in zip(
-        NAMES, session.run(list(NAMES), {"image": images.numpy()}), told, strict=True
-    ):
-        off = float(np.abs(want - got.numpy()).max())
-        if not off <= TOLERANCE * max(1.0, float(np.abs(want).max())):
-            raise ValueError(f"output {name} comes back {off:g} off")
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; 0 when written, 2 when there is nothing to reopen."""
     parser = argparse.ArgumentParser(
@@ -122,7 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("out", type=Path)
     given = parser.parse_args(arguments)
     try:
-        card = read_card(given.weights)
+        card = open_network(given.weights, "cpu", threads=1).card  # digest and contract checked
         network = reopened((given.weights / card.file).read_bytes())
         given.out.parent.mkdir(parents=True, exist_ok=True)
         torch.save(checkpoint(network, f"{card.name} {card.version}"), given.out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from cmr_node.inference.card import weights_folder  # noqa: E402
 from cmr_node.inference.opening import SHIPPED_NETWORK  # noqa: E402
 from cmr_node.inference.runtime import open_network  # noqa: E402
 from models import reopen  # noqa: E402
-from models.export import NAMES  # noqa: E402
+from models.export import FILE, NAMES  # noqa: E402
 from models.loop import Training  # noqa: E402
 from models.networks import as_forward, load  # noqa: E402
 from tests.models.making import examples  # noqa: E402
@@ -44,6 +45,17 @@ def test_what_is_no_network_of_this_project_is_refused(tmp_path: Path, capsys) -
     assert not (tmp_path / "network.pt").exists()
     with pytest.raises(ValueError, match="not a multi-task network"):
         reopen.reopened(_other_network())
+
+
+def test_a_damaged_file_is_refused(tmp_path: Path, capsys) -> None:
+    folder = tmp_path / "weights"
+    shutil.copytree(weights_folder(SHIPPED_NETWORK), folder)
+    content = bytearray((folder / FILE).read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / FILE).write_bytes(content)
+    assert reopen.main([str(folder), str(tmp_path / "network.pt")]) == 2
+    assert "SHA-256" in capsys.readouterr().err
+    assert not (tmp_path / "network.pt").exists()
 
 
 def _other_network() -> bytes:
